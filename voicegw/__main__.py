@@ -1,0 +1,5 @@
+"""`python -m voicegw` is the same as `voicegw`."""
+
+from voicegw.cli import main
+
+main()
