@@ -34,7 +34,7 @@ class TurnSettings(Group):
     max_end_ms: int = Field(1800, ge=100, le=10000, description="longest end_ms that any rule may choose")
     preroll_ms: int = Field(300, ge=0, le=1000, description="audio before the onset that belongs to the utterance")
     barge_in_ms: int = Field(300, ge=60, le=3000, description="voice over the agent's speech that counts as an interruption")
-    max_turn_s: float = Field(28.0, gt=1, le=28, description="a longer turn is ended by force (the ear keeps 30 s)")
+    max_turn_s: float = Field(25.0, gt=1, le=28, description="a longer turn is transcribed in pieces of this length (the ear keeps 30 s)")
 
 
 class LimitSettings(Group):

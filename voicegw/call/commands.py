@@ -1,0 +1,114 @@
+"""Everything that a call can ask of its driver."""
+
+from dataclasses import dataclass
+
+from voicegw.call.notices import Notice
+
+Message = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribe:
+    """Send the caller's audio between two samples to STT; answer with Transcript or TranscriptFailed."""
+
+    utterance_id: int
+    from_sample: int
+    to_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTranscribe:
+    """The utterance went on: its answer is not wanted any more."""
+
+    utterance_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSample:
+    """Say `SampleReached` when the ear has heard this far. A newer one replaces an older one."""
+
+    at_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAudio:
+    """The caller's audio before this sample is not needed any more."""
+
+    before_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the model for a reply; answer with ReplyText…, then ReplyDone or ReplyFailed."""
+
+    reply_id: int
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsk:
+    """The reply is not wanted any more."""
+
+    reply_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Queue a sentence behind what is queued; answer with SpeechArrived… or SpeechFailed."""
+
+    speech_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayClip:
+    """Queue a sentence whose audio must not need a provider: rendered at start, or a tone."""
+
+    speech_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseSpeech:
+    """Stop feeding the agent's speech; report at once how far it was heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeSpeech:
+    """Go on where PauseSpeech stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearSpeech:
+    """Drop all queued speech, here and at the carrier, and stop its synthesis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell the other side something about the call."""
+
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call: everything that was to be heard has been heard."""
+
+    reason: str
+
+
+Command = (
+    Transcribe
+    | CancelTranscribe
+    | WatchSample
+    | ReleaseAudio
+    | Ask
+    | CancelAsk
+    | Speak
+    | PlayClip
+    | PauseSpeech
+    | ResumeSpeech
+    | ClearSpeech
+    | Notify
+    | HangUp
+)

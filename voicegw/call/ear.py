@@ -1,0 +1,197 @@
+"""The caller's audio: reblocked into frames, judged, kept as long as a turn may need it.
+
+Speech and silence are counted in samples, so that bursts and late packets change nothing. Only a carrier
+that stops sending brings the clock in: its silence is filled after 200 ms, provisionally.
+"""
+
+from collections import deque
+from itertools import islice
+
+from voicegw.audio.level import dbfs
+from voicegw.audio.pcm import (
+    FRAME_BYTES,
+    FRAME_SAMPLES,
+    FRAME_US,
+    SILENT_FRAME,
+    ms_to_samples,
+)
+from voicegw.audio.vad import VoiceDetector
+from voicegw.call.events import Event, SampleReached, VoiceActivity
+
+# A turn may be up to 28 s; the ring holds that and its pre-roll.
+RING_FRAMES = 30_000 // 20
+# While nobody speaks: the longest pre-roll (1 s) may not be lost before the vote has noticed a voice.
+IDLE_FRAMES = 1_000 // 20 + 5
+# After this many frames without voice the caller has ceased to speak (200 ms: within words it is shorter).
+HANGOVER_FRAMES = 10
+# "Still speaking" is told this often (100 ms).
+REPORT_FRAMES = 5
+# A carrier is silent when nothing has come for this long: longer than ordinary network jitter.
+GAP_US = 200_000
+# Within a gap silence is filled in steps of 100 ms, or exactly to the sample that is waited for.
+GAP_STEP_FRAMES = 5
+# Audio later than this (1 s) is not put in the place of its fill: it is taken as new.
+LATE_FRAMES = 50
+NEVER = 1 << 62
+
+_NOTHING: tuple[Event, ...] = ()
+
+
+class Ear:
+    """Hears one caller. `position` is the number of samples heard so far, always whole frames."""
+
+    def __init__(self, preroll_ms: int = 300) -> None:
+        self.position = 0
+        self._vad = VoiceDetector()
+        self._rest = b""
+        self._frames: deque[bytes] = deque()
+        self._limit = IDLE_FRAMES
+        self._preroll = ms_to_samples(preroll_ms)
+        self._speaking = False
+        self._unvoiced = 0  # frames since the last voiced one, while speaking
+        self._until_report = 0
+        self._watch = NEVER
+        # The time up to which audio has come or been filled; how many frames at the end of the ring are
+        # fill that nobody was told of, and the state to go back to when late audio replaces them.
+        self._covered_us = 0
+        self._in_gap = False
+        self._fill = 0
+        self._before_fill = (0, 0, 0)
+
+    def hear(self, pcm: bytes, now: int) -> tuple[Event, ...]:
+        """Take the next audio, of any even length. Returns what happened in it, usually nothing."""
+        self._covered_us = now
+        self._in_gap = False
+        if self._fill:
+            self._take_back_fill()
+        if len(pcm) == FRAME_BYTES and not self._rest:
+            return self._hear_frame(pcm)
+        return self._hear_unaligned(pcm)
+
+    def _hear_unaligned(self, pcm: bytes) -> tuple[Event, ...]:
+        data = self._rest + pcm
+        whole = len(data) - len(data) % FRAME_BYTES
+        self._rest = data[whole:]
+        events: tuple[Event, ...] = ()
+        for start in range(0, whole, FRAME_BYTES):
+            events += self._hear_frame(data[start : start + FRAME_BYTES])
+        return events
+
+    def _hear_frame(self, frame: bytes) -> tuple[Event, ...]:
+        self.position = position = self.position + FRAME_SAMPLES
+        frames = self._frames
+        frames.append(frame)
+        if len(frames) > self._limit:
+            frames.popleft()
+        voiced = self._vad.hear(frame)
+        # Nearly every frame of a silent caller ends here.
+        if not (voiced or self._speaking) and position < self._watch:
+            return _NOTHING
+        return self._judge(voiced)
+
+    def _judge(self, voiced: bool) -> tuple[Event, ...]:
+        events: tuple[Event, ...] = ()
+        if voiced and not self._speaking:
+            events = (self._voice_began(),)
+        elif self._speaking:
+            # The vote says whether this is still voice; the frame itself says where its last sound is.
+            self._unvoiced = 0 if voiced and self._vad.frame_voiced else self._unvoiced + 1
+            self._until_report -= 1
+            if self._unvoiced >= HANGOVER_FRAMES:
+                events = (self._voice_ended(),)
+            elif self._until_report <= 0:
+                self._until_report = REPORT_FRAMES
+                events = (self._activity(self.position, True),)
+        if self.position >= self._watch:
+            reached, self._watch = self._watch, NEVER
+            events = (*events, SampleReached(reached))
+        return events
+
+    def _voice_began(self) -> VoiceActivity:
+        self._speaking = True
+        self._unvoiced = 0
+        self._until_report = REPORT_FRAMES
+        self._limit = RING_FRAMES
+        # The vote needs up to five frames: the voice began with the first of them.
+        return self._activity(max(0, self.position - 5 * FRAME_SAMPLES), True)
+
+    def _voice_ended(self) -> VoiceActivity:
+        self._speaking = False
+        return self._activity(self.position - self._unvoiced * FRAME_SAMPLES, False)
+
+    def _activity(self, at_sample: int, speaking: bool) -> VoiceActivity:
+        return VoiceActivity(at_sample, speaking, round(dbfs(self._vad.level_rms)), self.position)
+
+    # What the call asks for
+
+    def watch(self, at_sample: int) -> tuple[Event, ...]:
+        """Report once when `at_sample` has been heard; at once when it has been already."""
+        if at_sample <= self.position:
+            self._watch = NEVER
+            return (SampleReached(at_sample),)
+        self._watch = at_sample
+        return _NOTHING
+
+    def audio(self, from_sample: int, to_sample: int) -> bytes:
+        """Return the pcm between two samples, as far as it is still kept (whole frames)."""
+        first_kept = self.position // FRAME_SAMPLES - len(self._frames)
+        start = max(0, from_sample // FRAME_SAMPLES - first_kept)
+        stop = max(start, -(-to_sample // FRAME_SAMPLES) - first_kept)
+        return b"".join(islice(self._frames, start, stop))
+
+    def release(self, before_sample: int) -> None:
+        """Forget what lies before `before_sample`, except the pre-roll that a new turn may need."""
+        keep = (self.position - before_sample) // FRAME_SAMPLES
+        frames = self._frames
+        while len(frames) > max(IDLE_FRAMES, keep):
+            frames.popleft()
+        if not self._speaking and keep <= IDLE_FRAMES:
+            self._limit = IDLE_FRAMES
+
+    @property
+    def kept_bytes(self) -> int:
+        """Size of the audio kept now."""
+        return len(self._frames) * FRAME_BYTES
+
+    # A carrier that stops sending
+
+    def start_clock(self, now: int) -> None:
+        """The carrier is there from `now` on: silence of the line counts from here."""
+        self._covered_us = now
+        self._in_gap = False
+
+    @property
+    def gap_due_us(self) -> int:
+        """When `fill` should be called if no audio comes before."""
+        if not self._in_gap:
+            return self._covered_us + GAP_US
+        frames = min(GAP_STEP_FRAMES, max(1, -(-(self._watch - self.position) // FRAME_SAMPLES)))
+        return self._covered_us + frames * FRAME_US
+
+    def fill(self, now: int) -> tuple[Event, ...]:
+        """Put silence where the carrier sent nothing. Late audio takes its place while nothing used it."""
+        if now < self.gap_due_us:
+            return _NOTHING
+        events = _NOTHING
+        missing = (now - self._covered_us) // FRAME_US
+        self._covered_us += missing * FRAME_US
+        self._in_gap = True
+        for _ in range(missing):
+            if self._fill == 0:
+                self._before_fill = (self._vad.state, self._unvoiced, self._until_report)
+            self._fill += 1
+            happened = self._hear_frame(SILENT_FRAME)
+            if happened or self._fill > LATE_FRAMES:
+                # The call has been told, or it is too late: this silence is part of what was heard.
+                events += happened
+                self._fill = 0
+        return events
+
+    def _take_back_fill(self) -> None:
+        """Late audio comes: go back to where the gap began. Nobody was told of anything since."""
+        for _ in range(min(self._fill, len(self._frames))):
+            self._frames.pop()
+        self.position -= self._fill * FRAME_SAMPLES
+        vote, self._unvoiced, self._until_report = self._before_fill
+        self._vad.rewind(vote)
+        self._fill = 0

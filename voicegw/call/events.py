@@ -1,0 +1,183 @@
+"""Everything that can happen to a call. What is listed here enters the journal, and nothing else.
+
+Fields are plain (str, int, float, bool, None, tuples and dicts of them), so that a journal line is JSON.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The call begins. What is known of the caller comes from the carrier's handshake."""
+
+    external_id: str = ""
+    caller: str = ""
+    called: str = ""
+    language: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CallerDetails:
+    """Identity or metadata that came after the call had begun."""
+
+    external_id: str = ""
+    caller: str = ""
+    called: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceActivity:
+    """The caller began or ceased to speak, or goes on speaking (every 100 ms).
+
+    `at_sample` is where the voice began, or where its last voiced frame ended; `position` is how far the
+    ear had heard when it said so, so that the time since the last word is known.
+    """
+
+    at_sample: int
+    speaking: bool
+    level_db: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampleReached:
+    """The ear has heard as far as a `WatchSample` asked for."""
+
+    at_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What an utterance says, from STT. Empty when nothing was understood."""
+
+    utterance_id: int
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptFailed:
+    """STT gave no answer for an utterance."""
+
+    utterance_id: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyText:
+    """The next text of a reply, in whatever portions the model's stream brought it."""
+
+    reply_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDone:
+    """The model has finished a reply. Token counts are 0 where the provider did not say."""
+
+    reply_id: int
+    finish_reason: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFailed:
+    """The model's stream failed; text that came before stays valid."""
+
+    reply_id: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechArrived:
+    """Audio of a sentence came from TTS: `samples` in all so far, `done` with the last of it."""
+
+    speech_id: int
+    samples: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechFailed:
+    """TTS gave no audio, or not all of it, for a sentence."""
+
+    speech_id: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechBegan:
+    """The first frame of a sentence leaves for the caller now."""
+
+    speech_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The caller has heard `samples` of a sentence; `done` when that is all of it."""
+
+    speech_id: int
+    samples: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dtmf:
+    """The caller pressed a key: 0-9, *, #, A-D."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerText:
+    """The caller typed instead of speaking."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierLost:
+    """The call's socket is gone; the call waits for it to come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierBack:
+    """The call has a socket again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The time that `Call.wake_at` asked for has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The other side ended the call, or the gateway must (`reason` says which)."""
+
+    reason: str
+
+
+Event = (
+    CallStarted
+    | CallerDetails
+    | VoiceActivity
+    | SampleReached
+    | Transcript
+    | TranscriptFailed
+    | ReplyText
+    | ReplyDone
+    | ReplyFailed
+    | SpeechArrived
+    | SpeechFailed
+    | SpeechBegan
+    | Played
+    | Dtmf
+    | CallerText
+    | CarrierLost
+    | CarrierBack
+    | Tick
+    | HungUp
+)

@@ -1,0 +1,91 @@
+"""What a call tells the other side about itself, as it happens.
+
+The native protocol sends each as a JSON event of the same name in snake case with the same fields
+(docs/protocol.md); other carriers drop what their protocol has no word for.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceStarted:
+    """The caller began to speak; `at_ms` counts the caller's audio since the call began."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceStopped:
+    """The caller ceased to speak at `at_ms` of the caller's audio."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What the caller said.
+
+    `partial`: so far, may change; `final`: the turn as the model sees it; `rejected`: not taken as a turn,
+    `reason` says why. `source` tells how it came: by voice, typed, or by keypad.
+    """
+
+    status: Literal["partial", "final", "rejected"]
+    text: str
+    reason: str = ""
+    source: Literal["voice", "text", "keypad"] = "voice"
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The agent begins to speak. `kind` is `reply`, `greeting`, `check_in`, `goodbye` or `apology`."""
+
+    reply_id: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyText:
+    """The sentence whose audio follows now."""
+
+    reply_id: int
+    speech_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The agent has stopped speaking. `heard` is what the caller heard of it; `cut` if that is not all."""
+
+    reply_id: int
+    heard: str
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Where the gap before an answer went: consecutive stages whose sum is `total_ms`.
+
+    From the caller's last voiced frame: until the turn was over, until its transcript was there, until the
+    model's first token, until the first sentence was complete, until its first audio left.
+    """
+
+    exchange: int
+    end_of_turn_ms: int
+    transcription_ms: int
+    first_token_ms: int
+    first_sentence_ms: int
+    speech_ms: int
+    total_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """The caller was waiting too long, or something failed, and hears a prepared phrase."""
+
+    rung: Literal["filler", "apology", "offer", "goodbye"]
+    text: str
+    reason: str
+
+
+Notice = VoiceStarted | VoiceStopped | Transcript | SpeechStarted | ReplyText | SpeechStopped | Latency | Rung

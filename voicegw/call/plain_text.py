@@ -1,0 +1,445 @@
+"""Markdown and emoji out of a stream of text, so that only what can be spoken is left.
+
+Works character by character: what comes out depends on the text alone, never on how it was cut into tokens, and
+no character is looked at more than a fixed number of times. It knows nothing of sentences.
+
+Removed: emphasis, code marks, headings, bullets, quote marks, rules, task boxes, link targets, backslashes of
+escapes, emoji, invisible characters. Kept: numbers of lists ("1."), keypad codes (*101#), a lone * between words, 2*3,
+snake_case. Where the removed thing stood between two words, a space takes its place.
+"""
+
+import re
+import unicodedata
+from enum import IntEnum
+
+# Takes back a space that was already handed on: an emoji stood between a word and its full stop ("vâng 😊.").
+# No other control character ever leaves this module, so it cannot be mistaken for text.
+UNSPACE = "\b"
+
+# A link's text and target are held back until the link is complete; past these it was none (and memory is bounded).
+_LONGEST_LINK_TEXT = 200
+_LONGEST_LINK_TARGET = 1000
+_LONGEST_KEYPAD_CODE = 24
+
+# A whole token of these, in the middle of a line, is handed on as it is. Most tokens are.
+_ORDINARY = re.compile(r'[ "-)+-Z\]^a-z{-}¡-¬®-ɏ̀-ͯḀ-ỿ₫…“”‘’–—]*')
+
+_NO_SPACE_BEFORE = frozenset(".,!?;:…)]}»”’。，！？；：、")
+_BULLETS = frozenset("•●▪◦‣■►∙")
+_OPENERS = frozenset("([{\"'“‘«/")
+
+# Emoji and pictographs, from https://www.unicode.org/Public/emoji/latest/emoji-data.txt, by block; letters, digits
+# and currency inside the blocks are kept because they are tested first.
+_EMOJI_RANGES = (
+    (0x2139, 0x2139),
+    (0x231A, 0x231B),
+    (0x2328, 0x2328),
+    (0x23CF, 0x23FF),
+    (0x25A0, 0x27BF),
+    (0x2934, 0x2935),
+    (0x2B00, 0x2BFF),
+    (0x1F000, 0x1FAFF),
+)
+
+
+class _Kind(IntEnum):
+    ORDINARY = 0
+    SPACE = 1
+    NEWLINE = 2
+    MARK = 3  # may be markup when repeated or at an edge: * _ ~ `
+    BRACKET = 4
+    BACKSLASH = 5
+    BANG = 6
+    EMOJI = 7
+    JOINER = 8  # holds an emoji sequence together, and is a letter's business in some scripts
+    NOTHING = 9  # invisible
+
+
+class _State(IntEnum):
+    TEXT = 0
+    LINE = 1  # nothing but white space and markers on this line yet
+    RUN = 2  # one or more of the same marker, waiting for what follows
+    BACKSLASH = 3
+    BANG = 4
+    LINK_TEXT = 5
+    LINK_TEXT_END = 6
+    LINK_TARGET = 7
+    KEYPAD = 8
+    FENCE = 9
+
+
+def _kind_of(char: str) -> _Kind:
+    code = ord(char)
+    if char in "\n\v\f\x1c\x1d\x1e\x85\u2028\u2029":
+        return _Kind.NEWLINE
+    if char in "*_~`":
+        return _Kind.MARK
+    named = {"[": _Kind.BRACKET, "\\": _Kind.BACKSLASH, "!": _Kind.BANG, "\u200d": _Kind.JOINER}.get(char)
+    if named is not None:
+        return named
+    if char.isspace():
+        return _Kind.SPACE
+    category = unicodedata.category(char)
+    if category == "Cc":
+        return _Kind.SPACE
+    if (
+        char == "\ufffd"
+        or code == 0x20E3
+        or 0xFE00 <= code <= 0xFE0F
+        or (category == "Cf" and char != "\u200c")
+    ):
+        return _Kind.NOTHING
+    # Half an emoji: a provider may cut a pair of surrogates between two tokens. Private use is icons.
+    if category in ("Cs", "Co"):
+        return _Kind.EMOJI
+    if not char.isalnum() and any(low <= code <= high for low, high in _EMOJI_RANGES):
+        return _Kind.EMOJI
+    return _Kind.ORDINARY
+
+
+class _Kinds(dict[str, _Kind]):
+    """Kinds looked up once per character; bounded, because a text may hold any of a million characters."""
+
+    def __missing__(self, char: str) -> _Kind:
+        kind = _kind_of(char)
+        if len(self) < 4096:
+            self[char] = kind
+        return kind
+
+
+_KINDS = _Kinds()
+
+
+class PlainText:
+    """Turns Markdown into plain text while it arrives.
+
+    The output has lines ended by a newline, white space as it came (not yet collapsed), and `UNSPACE` where a space is
+    to be taken back. At most about 1,200 characters are held back (an unfinished link). Raises nothing.
+    """
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._state = _State.LINE
+        self._out: list[str] = []
+        self._last = "\n"  # the last character handed on
+        self._count = 0  # characters handed on
+        self._marked_at = -1  # `_count` at the last emphasis or code mark
+        self._joint = False  # markup was removed since `_last`
+        self._emoji = False  # an emoji was removed since the last word or punctuation
+        self._underline = False  # an underscore emphasis is open
+        self._run = ""
+        self._run_count = 0
+        self._run_on_line = False  # the run is the first thing on its line
+        self._held = ""  # link text, keypad code or fence line
+        self._target = ""
+        self._depth = 0
+        self._image = False
+
+    def push(self, text: str) -> str:
+        """Take the next part of the text; return what is certain of it so far."""
+        if self._state is _State.TEXT and not self._joint and not self._emoji and _ORDINARY.fullmatch(text):
+            if text:
+                self._last = text[-1]
+                self._count += len(text)
+            return text
+        for char in text:
+            self._take(char)
+        return self._drain()
+
+    def finish(self) -> str:
+        """Return what was held back; afterwards the object is as new."""
+        if self._state is _State.LINK_TARGET and " " not in self._target:
+            self._link()  # cut off within an address, which nobody wants to hear
+        elif self._state is _State.FENCE:
+            self._fence_line_end()
+        self._release("")
+        out = self._drain()
+        self._begin()
+        return out
+
+    def _drain(self) -> str:
+        out = "".join(self._out)
+        self._out.clear()
+        return out
+
+    # The characters
+
+    def _take(self, char: str) -> None:
+        state = self._state
+        if state is _State.TEXT:
+            self._take_text(char)
+        elif state is _State.LINE:
+            self._take_at_line_start(char)
+        elif state is _State.RUN and char == self._run:
+            self._run_count += 1
+        elif state is _State.LINK_TEXT:
+            self._take_link_text(char)
+        elif state is _State.LINK_TARGET:
+            self._take_link_target(char)
+        elif state is _State.LINK_TEXT_END and char == "(":
+            self._state, self._target, self._depth = _State.LINK_TARGET, "", 0
+        elif (
+            state is _State.KEYPAD
+            and (char.isdigit() or char == "*")
+            and len(self._held) < _LONGEST_KEYPAD_CODE
+        ):
+            self._held += char
+        elif state is _State.FENCE and char != "`" and _KINDS[char] is not _Kind.NEWLINE:
+            self._held += char
+            if len(self._held) > _LONGEST_LINK_TEXT:
+                self._release("")
+        elif state is _State.BANG and char == "[":
+            self._open_link(image=True)
+        elif state is _State.FENCE and char != "`":
+            self._fence_line_end()
+            self._take(char)
+        else:
+            if not self._release(char):
+                self._take(char)
+
+    def _take_text(self, char: str) -> None:
+        kind = _KINDS[char]
+        if kind is _Kind.ORDINARY:
+            self._give(char)
+        elif kind is _Kind.SPACE:
+            self._give(" ")
+        elif kind is _Kind.NEWLINE:
+            self._give("\n")
+            self._state, self._underline = _State.LINE, False
+        elif kind is _Kind.MARK:
+            self._start_run(char, on_line=False)
+        elif kind is _Kind.BRACKET:
+            self._open_link(image=False)
+        elif kind is _Kind.BACKSLASH:
+            self._state = _State.BACKSLASH
+        elif kind is _Kind.BANG:
+            if self._last.isspace():
+                self._state = _State.BANG  # an image begins with it
+            else:
+                self._give(char)
+        elif kind is _Kind.EMOJI:
+            self._emoji = True
+        elif kind is _Kind.JOINER and not self._emoji:
+            self._give(char)
+
+    def _take_at_line_start(self, char: str) -> None:
+        kind = _KINDS[char]
+        if (
+            char in _BULLETS
+            or char == ">"
+            or kind in (_Kind.SPACE, _Kind.NEWLINE, _Kind.EMOJI, _Kind.NOTHING)
+        ):
+            return
+        if char in "#-+" or kind is _Kind.MARK:
+            self._start_run(char, on_line=True)
+            return
+        self._state = _State.TEXT
+        self._take_text(char)
+
+    def _give(self, char: str) -> None:
+        """Hand a character on, with the space that removed things leave before it."""
+        if char not in " \n":
+            if self._emoji:
+                if char in _NO_SPACE_BEFORE:
+                    if self._last == " ":
+                        self._out.append(UNSPACE)
+                elif not self._last.isspace() and char != '"':
+                    self._out.append(" ")
+            elif self._joint and self._would_glue(char):
+                self._out.append(" ")
+            self._emoji = False
+        self._joint = False
+        self._out.append(char)
+        self._last = char
+        self._count += 1
+
+    def _would_glue(self, char: str) -> bool:
+        if self._last.isalnum():
+            return char.isalnum()
+        return self._last in ".,!?;:" and char.isalpha()
+
+    # What was held back, once the next character (or "" for the end) tells what it is
+
+    def _release(self, following: str) -> bool:
+        """Decide about what is held back; return True when `following` was used up by that."""
+        state, self._state = self._state, _State.TEXT
+        if state is _State.LINE:
+            self._state = state
+        elif state is _State.RUN:
+            return self._end_run(following)
+        elif state is _State.BACKSLASH:
+            # https://spec.commonmark.org/0.31.2/#backslash-escapes: only before ASCII punctuation.
+            if (
+                following
+                and following.isascii()
+                and following.isprintable()
+                and not following.isalnum()
+                and following != " "
+            ):
+                self._give(following)
+                return True
+            self._give("\\")
+        elif state is _State.BANG:
+            self._give("!")
+        elif state in (_State.LINK_TEXT, _State.LINK_TEXT_END, _State.LINK_TARGET):
+            self._no_link(state)
+        elif state is _State.KEYPAD:
+            held, self._held = self._held, ""
+            if following == "#":
+                for char in "*" + held + "#":
+                    self._give(char)
+                return True
+            self._mark()
+            self._take_all(held)
+        elif state is _State.FENCE:
+            held, self._held = self._held, ""
+            self._take_all(held)
+        return False
+
+    def _take_all(self, text: str) -> None:
+        for char in text:
+            self._take(char)
+
+    def _start_run(self, char: str, *, on_line: bool) -> None:
+        self._state, self._run, self._run_count, self._run_on_line = _State.RUN, char, 1, on_line
+
+    def _mark(self) -> None:
+        """Remove an emphasis mark: a space takes its place between two words, but not in **S**hort **M**essage."""
+        self._joint = self._count - self._marked_at != 1
+        self._marked_at = self._count
+
+    def _end_run(self, following: str) -> bool:
+        run, count, on_line = self._run, self._run_count, self._run_on_line
+        blank = not following or following.isspace()
+        line_end = not following or _KINDS[following] is _Kind.NEWLINE
+        if on_line and self._is_line_marker(blank, line_end):
+            self._state = _State.LINE
+            return False
+        if run == "`":
+            if on_line and count >= 3 and not line_end:
+                self._state, self._held = _State.FENCE, ""
+                return False
+            self._mark()
+        elif run == "*" and self._is_keypad_star(following):
+            self._state, self._held = _State.KEYPAD, following
+            return True
+        elif (
+            (run == "*" and self._is_emphasis(following, blank))
+            or (run == "_" and self._is_underline(following, blank))
+            or (run == "~" and count >= 2)
+        ):
+            self._mark()
+        else:
+            for _ in range(count):
+                self._give(run)
+        return False
+
+    def _is_line_marker(self, blank: bool, line_end: bool) -> bool:
+        """Tell whether the run at the start of a line is a bullet, a heading, a rule or a fence without a word."""
+        run, count = self._run, self._run_count
+        if run == "#":
+            return blank and count <= 6
+        if run == "~" or run == "`":
+            return line_end and count >= 3
+        rule = line_end and count >= 3 and run != "+"
+        return rule or (blank and count == 1 and run != "_")
+
+    def _is_keypad_star(self, following: str) -> bool:
+        first = self._run_on_line or self._last.isspace() or self._last in _OPENERS
+        return self._run_count == 1 and first and following.isdigit()
+
+    def _is_emphasis(self, following: str, blank: bool) -> bool:
+        last = " " if self._run_on_line else self._last
+        if last.isdigit() and following.isdigit():
+            return False  # 2*3
+        # A star that stands alone is a key of the telephone.
+        return self._run_count > 1 or not last.isspace() or not (blank or following in _NO_SPACE_BEFORE)
+
+    def _is_underline(self, following: str, blank: bool) -> bool:
+        last = " " if self._run_on_line else self._last
+        if self._underline and not last.isspace() and not following.isalnum():
+            self._underline = False
+            return True
+        if (
+            (last.isspace() or last in _OPENERS)
+            and last != "/"
+            and not blank
+            and following not in _NO_SPACE_BEFORE
+        ):
+            self._underline = True
+            return True
+        return False
+
+    def _fence_line_end(self) -> None:
+        # One word behind the marks names the language of the code; more than one is text.
+        if len(self._held.split()) <= 1:
+            self._held = ""
+        self._release("")
+
+    # Links
+
+    def _open_link(self, *, image: bool) -> None:
+        self._state, self._held, self._image = _State.LINK_TEXT, "", image
+
+    def _take_link_text(self, char: str) -> None:
+        if char == "]":
+            self._state = _State.LINK_TEXT_END
+        elif char == "[" or _KINDS[char] is _Kind.NEWLINE or len(self._held) >= _LONGEST_LINK_TEXT:
+            self._release("")
+            self._take(char)
+        else:
+            self._held += char
+
+    def _take_link_target(self, char: str) -> None:
+        if char == ")" and self._depth == 0:
+            if self._is_target():
+                self._link()
+            else:
+                self._release("")
+                self._take(char)
+        elif char == "[" or _KINDS[char] is _Kind.NEWLINE or len(self._target) >= _LONGEST_LINK_TARGET:
+            self._release("")
+            self._take(char)
+        else:
+            self._depth += (char == "(") - (char == ")")
+            self._target += char
+
+    def _is_target(self) -> bool:
+        """Tell an address, with or without a "title", from words in brackets."""
+        parts = self._target.split(maxsplit=1)
+        return len(parts) < 2 or parts[1][0] in "\"'("
+
+    def _link(self) -> None:
+        held, self._held, self._state = self._held, "", _State.TEXT
+        self._joint = True
+        self._take_all(held)
+        self._release("")  # a mark left open in the link's text
+        self._joint = True
+
+    def _no_link(self, state: _State) -> None:
+        held, self._held = self._held, ""
+        if self._image:
+            self._give("!")
+        if state is _State.LINK_TEXT_END and held in (" ", "x", "X") and self._last == "\n":
+            return  # the box of a task list
+        self._give("[")
+        self._take_all(held)
+        if state is not _State.LINK_TEXT:
+            self._take("]")
+        if state is _State.LINK_TARGET:
+            self._take_all("(" + self._target)
+
+
+def plain_text(text: str) -> str:
+    """Return a whole text without markup and emoji, white space collapsed to single spaces."""
+    plain = PlainText()
+    chars: list[str] = []
+    for char in plain.push(text) + plain.finish():
+        if char == UNSPACE:
+            if chars and chars[-1] == " ":
+                chars.pop()
+        else:
+            chars.append(char)
+    return " ".join("".join(chars).split())

@@ -1,0 +1,76 @@
+"""What the agent said, and how much of it the caller heard.
+
+Progress comes as samples played of a sentence; heard text is rounded down to whole words, so that the
+model's history never holds more than was heard.
+"""
+
+from dataclasses import dataclass
+
+from voicegw.audio.pcm import SAMPLE_RATE_HZ
+
+# Speech runs at about 15 characters a second in both languages: used until a sentence's length is known.
+SAMPLES_PER_CHAR = SAMPLE_RATE_HZ // 15
+
+
+@dataclass(slots=True)
+class Spoken:
+    """One sentence of the agent on its way to the caller."""
+
+    speech_id: int
+    text: str
+    remembered: bool = True  # False: said by the gateway (an apology), not part of the model's history
+    samples: int = 0  # arrived from TTS so far
+    complete: bool = False
+    played: int = 0  # heard, in samples
+    begun: bool = False
+    done: bool = False
+    broken: bool = False  # TTS failed in its middle: what arrived is not all of it
+
+    @property
+    def heard(self) -> str:
+        """The words that were heard to their end."""
+        if self.done and not self.broken:
+            return self.text
+        whole = self.samples
+        if self.broken or not self.complete:
+            whole = max(whole, len(self.text) * SAMPLES_PER_CHAR)
+        if not whole or not self.played:
+            return ""
+        n_chars = len(self.text) * self.played // whole
+        if n_chars >= len(self.text):
+            n_chars = len(self.text) - 1
+        # A word counts when the place heard is behind its last letter.
+        cut = self.text.rfind(" ", 0, n_chars + 1)
+        return self.text[:cut].rstrip() if cut > 0 else ""
+
+
+class Playback:
+    """The sentences of one stretch of agent speech, in order."""
+
+    def __init__(self) -> None:
+        self._spoken: dict[int, Spoken] = {}
+
+    def queue(self, speech_id: int, text: str, *, remembered: bool = True) -> None:
+        """A sentence was sent to TTS."""
+        self._spoken[speech_id] = Spoken(speech_id, text, remembered)
+
+    def get(self, speech_id: int) -> Spoken | None:
+        """Return a sentence of this stretch; None for one that was cut or belongs to an older one."""
+        return self._spoken.get(speech_id)
+
+    @property
+    def unfinished(self) -> int:
+        """Sentences that are not heard to the end."""
+        return sum(not spoken.done for spoken in self._spoken.values())
+
+    @property
+    def begun(self) -> bool:
+        """True once a first frame has left."""
+        return any(spoken.begun for spoken in self._spoken.values())
+
+    @property
+    def heard_text(self) -> str:
+        """All that was heard of this stretch and belongs into the model's history."""
+        return " ".join(
+            heard for spoken in self._spoken.values() if spoken.remembered and (heard := spoken.heard)
+        )

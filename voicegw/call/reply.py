@@ -1,0 +1,56 @@
+"""One stretch of agent speech, from the question to the model to the last word heard."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+from voicegw.call import notices
+from voicegw.call.playback import Playback
+from voicegw.call.sentences import SentenceChunker
+
+Kind = Literal["reply", "greeting", "check_in", "goodbye", "apology"]
+
+
+@dataclass(slots=True)
+class Stages:
+    """When each stage of an exchange was reached (us since the call began), in their order."""
+
+    last_word: int
+    turn_over: int
+    transcribed: int
+    first_token: int | None = None
+    first_sentence: int | None = None
+
+    def latency(self, exchange: int, now: int) -> notices.Latency:
+        """Split the gap that ends `now` into consecutive stages; the roundings add up."""
+        marks = [self.last_word, self.turn_over, self.transcribed, self.first_token, self.first_sentence, now]
+        # A stage that was skipped or done ahead took no time of the caller's.
+        reached = self.last_word
+        ms: list[int] = []
+        for mark in marks:
+            reached = max(reached, mark if mark is not None else reached)
+            ms.append((reached - self.last_word) // 1000)
+        turn, words, token, sentence, speech = (after - before for before, after in pairwise(ms))
+        return notices.Latency(exchange, turn, words, token, sentence, speech, ms[-1])
+
+
+@dataclass(slots=True)
+class Reply:
+    """`asked`: the model is still writing it. `pending` are sentences that TTS has not been given yet."""
+
+    reply_id: int
+    kind: Kind
+    chunker: SentenceChunker
+    asked: bool = False
+    hang_up: str = ""  # the call ends after it, for this reason
+    stages: Stages | None = None
+    started: bool = False
+    failed: bool = False  # a prepared phrase stands in for what is missing of it
+    pending: deque[str] = field(default_factory=deque)
+    playback: Playback = field(default_factory=Playback)
+
+    @property
+    def finished(self) -> bool:
+        """True when all of it was heard."""
+        return not self.asked and not self.pending and not self.playback.unfinished

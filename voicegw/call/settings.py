@@ -1,0 +1,28 @@
+"""The part of a persona that the heart of a call needs. `agents/` makes it from a persona's file."""
+
+from dataclasses import dataclass, field
+
+from voicegw.config import LimitSettings, TurnSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """Fixed sentences of the agent, in its language. An empty one is not said."""
+
+    greeting: str
+    apology: str
+    not_understood: str
+    check_in: str
+    goodbye: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """What the rules of one call depend on; the same for its whole life."""
+
+    persona: str
+    language: str
+    system_prompt: str
+    phrases: Phrases
+    turns: TurnSettings = field(default_factory=TurnSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
