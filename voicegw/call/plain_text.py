@@ -1,11 +1,11 @@
 """Markdown and emoji out of a stream of text, so that only what can be spoken is left.
 
-Works character by character: what comes out depends on the text alone, never on how it was cut into tokens, and
-no character is looked at more than a fixed number of times. It knows nothing of sentences.
+Works character by character: what comes out depends on the text alone, never on how it was cut into tokens,
+and no character is looked at more than a fixed number of times. It knows nothing of sentences.
 
 Removed: emphasis, code marks, headings, bullets, quote marks, rules, task boxes, link targets, backslashes of
-escapes, emoji, invisible characters. Kept: numbers of lists ("1."), keypad codes (*101#), a lone * between words, 2*3,
-snake_case. Where the removed thing stood between two words, a space takes its place.
+escapes, emoji, invisible characters. Kept: numbers of lists ("1."), keypad codes (*101#), a lone * between
+words, 2*3, snake_case. Where the removed thing stood between two words, a space takes its place.
 """
 
 import re
@@ -16,7 +16,8 @@ from enum import IntEnum
 # No other control character ever leaves this module, so it cannot be mistaken for text.
 UNSPACE = "\b"
 
-# A link's text and target are held back until the link is complete; past these it was none (and memory is bounded).
+# A link's text and target are held back until the link is complete; past these it was none (and memory is
+# bounded).
 _LONGEST_LINK_TEXT = 200
 _LONGEST_LINK_TARGET = 1000
 _LONGEST_KEYPAD_CODE = 24
@@ -28,8 +29,8 @@ _NO_SPACE_BEFORE = frozenset(".,!?;:…)]}»”’。，！？；：、")
 _BULLETS = frozenset("•●▪◦‣■►∙")
 _OPENERS = frozenset("([{\"'“‘«/")
 
-# Emoji and pictographs, from https://www.unicode.org/Public/emoji/latest/emoji-data.txt, by block; letters, digits
-# and currency inside the blocks are kept because they are tested first.
+# Emoji and pictographs, from https://www.unicode.org/Public/emoji/latest/emoji-data.txt, by block; letters,
+# digits and currency inside the blocks are kept because they are tested first.
 _EMOJI_RANGES = (
     (0x2139, 0x2139),
     (0x231A, 0x231B),
@@ -53,6 +54,9 @@ class _Kind(IntEnum):
     EMOJI = 7
     JOINER = 8  # holds an emoji sequence together, and is a letter's business in some scripts
     NOTHING = 9  # invisible
+
+
+_SKIPPED_AT_LINE_START = frozenset({_Kind.SPACE, _Kind.NEWLINE, _Kind.EMOJI, _Kind.JOINER, _Kind.NOTHING})
 
 
 class _State(IntEnum):
@@ -113,8 +117,9 @@ _KINDS = _Kinds()
 class PlainText:
     """Turns Markdown into plain text while it arrives.
 
-    The output has lines ended by a newline, white space as it came (not yet collapsed), and `UNSPACE` where a space is
-    to be taken back. At most about 1,200 characters are held back (an unfinished link). Raises nothing.
+    The output has lines ended by a newline, white space as it came (not yet collapsed), and `UNSPACE` where
+    a space is to be taken back. At most about 1,200 characters are held back (an unfinished link). Raises
+    nothing.
     """
 
     def __init__(self) -> None:
@@ -125,7 +130,7 @@ class PlainText:
         self._out: list[str] = []
         self._last = "\n"  # the last character handed on
         self._count = 0  # characters handed on
-        self._marked_at = -1  # `_count` at the last emphasis or code mark
+        self._marked_at = -2  # `_count` at the last emphasis or code mark
         self._joint = False  # markup was removed since `_last`
         self._emoji = False  # an emoji was removed since the last word or punctuation
         self._underline = False  # an underscore emphasis is open
@@ -306,7 +311,7 @@ class PlainText:
         self._state, self._run, self._run_count, self._run_on_line = _State.RUN, char, 1, on_line
 
     def _mark(self) -> None:
-        """Remove an emphasis mark: a space takes its place between two words, but not in **S**hort **M**essage."""
+        """Remove an emphasis mark: a space takes its place between words, not in **S**hort **M**essage."""
         self._joint = self._count - self._marked_at != 1
         self._marked_at = self._count
 
@@ -337,7 +342,7 @@ class PlainText:
         return False
 
     def _is_line_marker(self, blank: bool, line_end: bool) -> bool:
-        """Tell whether the run at the start of a line is a bullet, a heading, a rule or a fence without a word."""
+        """Tell whether the run at the start of a line is a bullet, a heading, a rule or a bare fence."""
         run, count = self._run, self._run_count
         if run == "#":
             return blank and count <= 6
@@ -438,7 +443,7 @@ def plain_text(text: str) -> str:
     chars: list[str] = []
     for char in plain.push(text) + plain.finish():
         if char == UNSPACE:
-            if chars and chars[-1] == " ":
+            while chars and chars[-1] == " ":
                 chars.pop()
         else:
             chars.append(char)
