@@ -29,7 +29,9 @@ class CarrierError(VoicegwError):
     and the peer is told.
     """
 
-    def __init__(self, code: str, message: str, hint: str = "", *, fatal: bool = False, close_code: int = 1008):
+    def __init__(
+        self, code: str, message: str, hint: str = "", *, fatal: bool = False, close_code: int = 1008
+    ):
         super().__init__(f"{message} {hint}".strip())
         self.code = code
         self.message = message
