@@ -1,1 +1,1 @@
-"""Sound as numbers: pcm, levels, voice detection, resampling, WAV. Pure: arrays and bytes in, the same out."""
+"""Sound as numbers: pcm, levels, voice detection, resampling, WAV. Pure: bytes in, bytes out."""
