@@ -17,12 +17,10 @@ from voicegw.call.plain_text import UNSPACE, PlainText
 # The first piece may end at a clause mark from this many words on: about a second of speech, which covers the
 # synthesis of the next piece.
 FIRST_CLAUSE_WORDS = 5
-# Without any mark the first piece ends here, so that speech starts early; a good border is waited for this
-# much longer.
+# Without any mark the first piece is cut once it has this many words, so that speech starts early: before the
+# last word like "and" or "để", else at the last border that tears no number or name, but not before the second.
 FIRST_WORDS = 14
-FIRST_WORDS_AT_MOST = 20
-# From this many words on, a word like "and" or "để" is a better place than the limit itself.
-FIRST_LINK_WORDS = 8
+FIRST_LEAST_WORDS = 8
 # A later piece with fewer words is spoken together with the next.
 SHORT_WORDS = 3
 # 30 s of speech at 15 letters a second, less a margin. Digits and East Asian characters take longer to say.
@@ -203,7 +201,7 @@ class SentenceChunker:
         if self._wait is _Wait.NEXT_CHAR:
             self._judge_char(char, kind)
         if self._first and self._half_words >= 2 * FIRST_CLAUSE_WORDS:
-            self._cut_early(kind)
+            self._cut_early(char, kind)
         self._start_or_continue_token()
         self._append(char, kind)
 
@@ -389,7 +387,7 @@ class SentenceChunker:
         self._gap = gap and bool(self._buf)
         self._fresh_line = fresh_line
 
-    def _cut_early(self, kind: _Kind) -> None:
+    def _cut_early(self, char: str, kind: _Kind) -> None:
         """Before a character of the first piece: cut it here if it is a clause mark or the word limit."""
         if not self._gap:
             if self._buf[-1] in _JOINED_CLAUSE_MARKS and kind in (_Kind.LETTER, _Kind.IDEOGRAPH):
@@ -398,7 +396,7 @@ class SentenceChunker:
         if self._is_clause_end(len(self._buf), kind):
             self._cut(len(self._buf))
         elif self._half_words >= 2 * FIRST_WORDS:
-            self._cut_at_word_limit(kind)
+            self._cut_at_word_limit(char)
 
     def _is_clause_end(self, at: int, kind: _Kind) -> bool:
         """Tell whether a clause mark stands before the space at `at`, with a character of `kind` behind."""
@@ -414,24 +412,26 @@ class SentenceChunker:
         # "0901, 234, 567" and "5 - 10" are one number or range.
         return kind is not _Kind.DIGIT or before < 0 or not self._buf[before].isdigit()
 
-    def _is_good_border(self, at: int, kind: _Kind) -> bool:
-        """Tell whether the words on both sides of a space may be spoken apart: no number, no abbreviation."""
-        return (
-            _KINDS[self._buf[at - 1]] in (_Kind.LETTER, _Kind.MARK, _Kind.CLOSER) and kind is not _Kind.DIGIT
-        )
+    def _is_good_border(self, at: int, char: str) -> bool:
+        """Tell whether the words on both sides of the space at `at`, the second starting with `char`, may be
+        spoken apart: no number, no abbreviation, no name of two words."""
+        if _KINDS[self._buf[at - 1]] not in (_Kind.LETTER, _Kind.MARK, _Kind.CLOSER):
+            return False
+        if char.isupper():
+            start = at
+            while start > 0 and self._buf[start - 1] != " ":
+                start -= 1
+            return not self._buf[start].isupper()
+        return _KINDS[char] is not _Kind.DIGIT
 
-    def _cut_at_word_limit(self, kind: _Kind) -> None:
-        spaces = [i for i, char in enumerate(self._buf) if char == " "]
-        for at in reversed(spaces[FIRST_LINK_WORDS - 1 :]):
-            if self._is_link(at) and self._is_good_border(at, _KINDS[self._buf[at + 1]]):
-                self._cut(at)
-                return
-        if self._is_good_border(len(self._buf), kind):
-            self._cut(len(self._buf))
-        elif self._half_words >= 2 * FIRST_WORDS_AT_MOST:
-            good = [at for at in spaces if self._is_good_border(at, _KINDS[self._buf[at + 1]])]
-            if good:
-                self._cut(good[-1])
+    def _cut_at_word_limit(self, char: str) -> None:
+        buf = self._buf
+        spaces = [i for i, one in enumerate(buf) if one == " "]
+        places = [i for i in spaces[FIRST_LEAST_WORDS - 1 :] if self._is_good_border(i, buf[i + 1])]
+        if self._is_good_border(len(buf), char):
+            places.append(len(buf))
+        if places:
+            self._cut(max([i for i in places if self._is_link(i)] or places))
 
     def _is_link(self, at: int) -> bool:
         """Tell whether the word behind the space at `at` is one like "and"."""
@@ -453,8 +453,8 @@ class SentenceChunker:
             for i in range(max(third, 1), len(buf))
             if (buf[i - 1] in _JOINED_CLAUSE_MARKS or buf[i - 1] in _SURE_ENDERS) and buf[i] not in _CLOSERS
         ]
-        links = [i for i in places if self._is_link(i) and self._is_good_border(i, _KINDS[buf[i + 1]])]
-        good = [i for i in places if self._is_good_border(i, _KINDS[buf[i + 1]])]
+        links = [i for i in places if self._is_link(i) and self._is_good_border(i, buf[i + 1])]
+        good = [i for i in places if self._is_good_border(i, buf[i + 1])]
         apart = [i for i in places if not (buf[i - 1].isdigit() and buf[i + 1].isdigit())]
         for choice in (ends + joined, links, good, apart, places):
             if choice:

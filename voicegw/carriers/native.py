@@ -1,0 +1,151 @@
+"""The gateway's own protocol at `/v1/call`: binary messages are pcm, text messages are JSON events.
+
+docs/protocol.md is its description for those who write the other end.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pydantic import ValidationError
+
+from voicegw.audio.pcm import FRAME_BYTES, SAMPLE_BYTES
+from voicegw.call.events import CallerText, Dtmf
+from voicegw.call.notices import Notice
+from voicegw.carriers import native_events as wire
+from voicegw.carriers.base import HangUpRequest, Inbound, Message, PlayedReport, Ready, Start
+from voicegw.errors import CarrierError
+
+# One second: a bridge that sends more at once is not live.
+MAX_AUDIO_BYTES = 32_000
+
+
+class Native:
+    """The native protocol, on one connection."""
+
+    name: ClassVar[str] = "native"
+    subprotocols: ClassVar[tuple[str, ...]] = ("voicegw.v1",)
+    # Audio has its own, smaller limit; 64 kB holds any event but a photo, which has a way of its own.
+    max_message_bytes: ClassVar[int] = 65_536
+    ping_s: ClassVar[float] = 20.0
+    pong_timeout_s: ClassVar[float] = 20.0
+    frame_bytes: ClassVar[int] = FRAME_BYTES
+    silence: ClassVar[bytes] = bytes(SAMPLE_BYTES)
+    can_pause: ClassVar[bool] = True
+
+    def parse(self, message: Message) -> Sequence[Inbound]:
+        """Return the audio or the event. Raises CarrierError; only binary errors are fatal."""
+        if isinstance(message, bytes):
+            if len(message) % SAMPLE_BYTES or len(message) > MAX_AUDIO_BYTES:
+                raise _bad_audio(len(message))
+            return (message,)
+        return self._event(_json_object(message))
+
+    def _event(self, found: dict[str, Any]) -> Sequence[Inbound]:
+        if found.get("type") not in wire.CLIENT_TYPES:
+            known = ", ".join(wire.CLIENT_TYPES)
+            raise CarrierError("unknown_event", "There is no such event.", f"Send one of: {known}.")
+        try:
+            event = wire.CLIENT_EVENT.validate_python(found)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise CarrierError("bad_event", f"{place}: {first['msg']}.", "See docs/protocol.md.") from None
+        match event:
+            case wire.Start():
+                return (
+                    Start(
+                        event.external_id,
+                        event.caller,
+                        event.called,
+                        event.persona,
+                        event.language,
+                        event.resume_token,
+                        event.metadata,
+                    ),
+                )
+            case wire.Text():
+                return (CallerText(event.text),)
+            case wire.Dtmf():
+                return (Dtmf(event.digit),)
+            case wire.Played():
+                return (PlayedReport(event.speech_id, event.samples),)
+            case wire.Hangup():
+                return (HangUpRequest(event.reason or "caller"),)
+            case wire.Image():
+                raise CarrierError(
+                    "image_not_supported", "Photos are not answered yet.", "Describe it in words."
+                )
+
+    def encode(self, pcm: bytes) -> bytes:
+        """Pcm is the wire's own form."""
+        return pcm
+
+    def render(self, frame: bytes) -> Message:
+        """A frame is a binary message."""
+        return frame
+
+    def ready(self, ready: Ready) -> Sequence[Message]:
+        """`ready`, with what a client needs to come back."""
+        event = wire.Ready(
+            wire.PROTOCOL_VERSION,
+            ready.call_id,
+            ready.resume_token,
+            ready.persona,
+            ready.language,
+            ready.resumed,
+        )
+        return (_text(event),)
+
+    def mark(self, speech_id: int) -> Sequence[Message]:
+        """`mark` behind a sentence's audio."""
+        return (_text(wire.Mark(speech_id)),)
+
+    def pause(self) -> Sequence[Message]:
+        """`pause`."""
+        return (_text(wire.Pause()),)
+
+    def resume(self) -> Sequence[Message]:
+        """`resume`."""
+        return (_text(wire.Resume()),)
+
+    def clear(self) -> Sequence[Message]:
+        """`clear`."""
+        return (_text(wire.Clear()),)
+
+    def notify(self, notice: Notice) -> Sequence[Message]:
+        """Every notice is an event of the same name."""
+        return (_text(notice),)
+
+    def error(self, code: str, message: str, hint: str) -> Sequence[Message]:
+        """`error`."""
+        return (_text(wire.Error(code, message, hint)),)
+
+    def hang_up(self, reason: str) -> Sequence[Message]:
+        """`hangup`."""
+        return (_text(wire.HangupNotice(reason)),)
+
+
+def _text(event: Any) -> str:
+    return json.dumps(wire.wire(event), ensure_ascii=False, separators=(",", ":"))
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise CarrierError("bad_json", "A text message is not JSON.", "Send one JSON object.") from None
+    if not isinstance(found, dict):
+        raise CarrierError("bad_json", "A text message is not a JSON object.", "Send one JSON object.")
+    return found
+
+
+def _bad_audio(n_bytes: int) -> CarrierError:
+    if n_bytes > MAX_AUDIO_BYTES:
+        message = f"A binary message of {n_bytes} bytes is too long."
+        return CarrierError(
+            "audio_too_long", message, f"Send at most {MAX_AUDIO_BYTES}.", fatal=True, close_code=1009
+        )
+    message = f"A binary message of {n_bytes} bytes is no 16-bit audio."
+    hint = "Send pcm: 16 bits, little-endian, mono, 16 kHz."
+    return CarrierError("bad_audio", message, hint, fatal=True, close_code=1007)
