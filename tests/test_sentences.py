@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from voicegw.call.plain_text import PlainText, plain_text
 from voicegw.call.sentences import FIRST_WORDS, MAX_WEIGHT, SentenceChunker
 
-# Each case: id, language, text, the sentences. All are tested behind a first sentence, because the first piece
-# of a reply has rules of its own (FIRST_PIECES).
+# Each case: id, language, text, the sentences. All are tested behind a first sentence, because the first
+# piece of a reply has rules of its own (FIRST_PIECES).
 SENTENCES: list[tuple[str, str, str, list[str]]] = [
     # Vietnamese
     (

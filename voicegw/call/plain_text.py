@@ -10,7 +10,7 @@ words, 2*3, snake_case. Where the removed thing stood between two words, a space
 
 import re
 import unicodedata
-from enum import IntEnum
+from typing import Final
 
 # Takes back a space that was already handed on: an emoji stood between a word and its full stop ("vâng 😊.").
 # No other control character ever leaves this module, so it cannot be mistaken for text.
@@ -23,7 +23,7 @@ _LONGEST_LINK_TARGET = 1000
 _LONGEST_KEYPAD_CODE = 24
 
 # A whole token of these, in the middle of a line, is handed on as it is. Most tokens are.
-_ORDINARY = re.compile(r'[ "-)+-Z\]^a-z{-}¡-¬®-ɏ̀-ͯḀ-ỿ₫…“”‘’–—]*')
+_ORDINARY_TEXT = re.compile(r'[ "-)+-Z\]^a-z{-}¡-¬®-ɏ̀-ͯḀ-ỿ₫…“”‘’–—、-ヿ㐀-鿿가-힣！-～]*')
 
 _NO_SPACE_BEFORE = frozenset(".,!?;:…)]}»”’。，！？；：、")
 _BULLETS = frozenset("•●▪◦‣■►∙")
@@ -43,68 +43,67 @@ _EMOJI_RANGES = (
 )
 
 
-class _Kind(IntEnum):
-    ORDINARY = 0
-    SPACE = 1
-    NEWLINE = 2
-    MARK = 3  # may be markup when repeated or at an edge: * _ ~ `
-    BRACKET = 4
-    BACKSLASH = 5
-    BANG = 6
-    EMOJI = 7
-    JOINER = 8  # holds an emoji sequence together, and is a letter's business in some scripts
-    NOTHING = 9  # invisible
+# Kinds of characters. Plain numbers, because reading a member of an enum costs more than the rest of the work.
+_ORDINARY: Final = 0
+_SPACE: Final = 1
+_NEWLINE: Final = 2
+_MARK: Final = 3  # may be markup when repeated or at an edge: * _ ~ `
+_BRACKET: Final = 4
+_BACKSLASH: Final = 5
+_BANG: Final = 6
+_EMOJI: Final = 7
+_JOINER: Final = 8  # holds an emoji sequence together, and is a letter's business in some scripts
+_NOTHING: Final = 9  # invisible
+
+_SKIPPED_AT_LINE_START = frozenset({_SPACE, _NEWLINE, _EMOJI, _JOINER, _NOTHING})
 
 
-_SKIPPED_AT_LINE_START = frozenset({_Kind.SPACE, _Kind.NEWLINE, _Kind.EMOJI, _Kind.JOINER, _Kind.NOTHING})
+# States of the automaton.
+_IN_TEXT: Final = 0
+_IN_LINE: Final = 1  # nothing but white space and markers on this line yet
+_IN_RUN: Final = 2  # one or more of the same marker, waiting for what follows
+_IN_BACKSLASH: Final = 3
+_IN_BANG: Final = 4
+_IN_LINK_TEXT: Final = 5
+_IN_LINK_TEXT_END: Final = 6
+_IN_LINK_TARGET: Final = 7
+_IN_KEYPAD: Final = 8
+_IN_FENCE: Final = 9
 
 
-class _State(IntEnum):
-    TEXT = 0
-    LINE = 1  # nothing but white space and markers on this line yet
-    RUN = 2  # one or more of the same marker, waiting for what follows
-    BACKSLASH = 3
-    BANG = 4
-    LINK_TEXT = 5
-    LINK_TEXT_END = 6
-    LINK_TARGET = 7
-    KEYPAD = 8
-    FENCE = 9
-
-
-def _kind_of(char: str) -> _Kind:
+def _kind_of(char: str) -> int:
     code = ord(char)
     if char in "\n\v\f\x1c\x1d\x1e\x85\u2028\u2029":
-        return _Kind.NEWLINE
+        return _NEWLINE
     if char in "*_~`":
-        return _Kind.MARK
-    named = {"[": _Kind.BRACKET, "\\": _Kind.BACKSLASH, "!": _Kind.BANG, "\u200d": _Kind.JOINER}.get(char)
+        return _MARK
+    named = {"[": _BRACKET, "\\": _BACKSLASH, "!": _BANG, "\u200d": _JOINER}.get(char)
     if named is not None:
         return named
     if char.isspace():
-        return _Kind.SPACE
+        return _SPACE
     category = unicodedata.category(char)
     if category == "Cc":
-        return _Kind.SPACE
+        return _SPACE
     if (
         char == "\ufffd"
         or code == 0x20E3
         or 0xFE00 <= code <= 0xFE0F
         or (category == "Cf" and char != "\u200c")
     ):
-        return _Kind.NOTHING
+        return _NOTHING
     # Half an emoji: a provider may cut a pair of surrogates between two tokens. Private use is icons.
     if category in ("Cs", "Co"):
-        return _Kind.EMOJI
+        return _EMOJI
     if not char.isalnum() and any(low <= code <= high for low, high in _EMOJI_RANGES):
-        return _Kind.EMOJI
-    return _Kind.ORDINARY
+        return _EMOJI
+    return _ORDINARY
 
 
-class _Kinds(dict[str, _Kind]):
+class _Kinds(dict[str, int]):
     """Kinds looked up once per character; bounded, because a text may hold any of a million characters."""
 
-    def __missing__(self, char: str) -> _Kind:
+    def __missing__(self, char: str) -> int:
         kind = _kind_of(char)
         if len(self) < 4096:
             self[char] = kind
@@ -126,7 +125,7 @@ class PlainText:
         self._begin()
 
     def _begin(self) -> None:
-        self._state = _State.LINE
+        self._state = _IN_LINE
         self._out: list[str] = []
         self._last = "\n"  # the last character handed on
         self._count = 0  # characters handed on
@@ -144,7 +143,7 @@ class PlainText:
 
     def push(self, text: str) -> str:
         """Take the next part of the text; return what is certain of it so far."""
-        if self._state is _State.TEXT and not self._joint and not self._emoji and _ORDINARY.fullmatch(text):
+        if self._state == _IN_TEXT and not self._joint and not self._emoji and _ORDINARY_TEXT.fullmatch(text):
             if text:
                 self._last = text[-1]
                 self._count += len(text)
@@ -155,9 +154,9 @@ class PlainText:
 
     def finish(self) -> str:
         """Return what was held back; afterwards the object is as new."""
-        if self._state is _State.LINK_TARGET and " " not in self._target:
+        if self._state == _IN_LINK_TARGET and " " not in self._target:
             self._link()  # cut off within an address, which nobody wants to hear
-        elif self._state is _State.FENCE:
+        elif self._state == _IN_FENCE:
             self._fence_line_end()
         self._release("")
         out = self._drain()
@@ -173,31 +172,29 @@ class PlainText:
 
     def _take(self, char: str) -> None:
         state = self._state
-        if state is _State.TEXT:
+        if state == _IN_TEXT:
             self._take_text(char)
-        elif state is _State.LINE:
+        elif state == _IN_LINE:
             self._take_at_line_start(char)
-        elif state is _State.RUN and char == self._run:
+        elif state == _IN_RUN and char == self._run:
             self._run_count += 1
-        elif state is _State.LINK_TEXT:
+        elif state == _IN_LINK_TEXT:
             self._take_link_text(char)
-        elif state is _State.LINK_TARGET:
+        elif state == _IN_LINK_TARGET:
             self._take_link_target(char)
-        elif state is _State.LINK_TEXT_END and char == "(":
-            self._state, self._target, self._depth = _State.LINK_TARGET, "", 0
+        elif state == _IN_LINK_TEXT_END and char == "(":
+            self._state, self._target, self._depth = _IN_LINK_TARGET, "", 0
         elif (
-            state is _State.KEYPAD
-            and (char.isdigit() or char == "*")
-            and len(self._held) < _LONGEST_KEYPAD_CODE
+            state == _IN_KEYPAD and (char.isdigit() or char == "*") and len(self._held) < _LONGEST_KEYPAD_CODE
         ):
             self._held += char
-        elif state is _State.FENCE and char != "`" and _KINDS[char] is not _Kind.NEWLINE:
+        elif state == _IN_FENCE and char != "`" and _KINDS[char] != _NEWLINE:
             self._held += char
             if len(self._held) > _LONGEST_LINK_TEXT:
                 self._release("")
-        elif state is _State.BANG and char == "[":
+        elif state == _IN_BANG and char == "[":
             self._open_link(image=True)
-        elif state is _State.FENCE and char != "`":
+        elif state == _IN_FENCE and char != "`":
             self._fence_line_end()
             self._take(char)
         else:
@@ -206,41 +203,37 @@ class PlainText:
 
     def _take_text(self, char: str) -> None:
         kind = _KINDS[char]
-        if kind is _Kind.ORDINARY:
+        if kind == _ORDINARY:
             self._give(char)
-        elif kind is _Kind.SPACE:
+        elif kind == _SPACE:
             self._give(" ")
-        elif kind is _Kind.NEWLINE:
+        elif kind == _NEWLINE:
             self._give("\n")
-            self._state, self._underline = _State.LINE, False
-        elif kind is _Kind.MARK:
+            self._state, self._underline = _IN_LINE, False
+        elif kind == _MARK:
             self._start_run(char, on_line=False)
-        elif kind is _Kind.BRACKET:
+        elif kind == _BRACKET:
             self._open_link(image=False)
-        elif kind is _Kind.BACKSLASH:
-            self._state = _State.BACKSLASH
-        elif kind is _Kind.BANG:
+        elif kind == _BACKSLASH:
+            self._state = _IN_BACKSLASH
+        elif kind == _BANG:
             if self._last.isspace():
-                self._state = _State.BANG  # an image begins with it
+                self._state = _IN_BANG  # an image begins with it
             else:
                 self._give(char)
-        elif kind is _Kind.EMOJI:
+        elif kind == _EMOJI:
             self._emoji = True
-        elif kind is _Kind.JOINER and not self._emoji:
+        elif kind == _JOINER and not self._emoji:
             self._give(char)
 
     def _take_at_line_start(self, char: str) -> None:
         kind = _KINDS[char]
-        if (
-            char in _BULLETS
-            or char == ">"
-            or kind in (_Kind.SPACE, _Kind.NEWLINE, _Kind.EMOJI, _Kind.NOTHING)
-        ):
+        if char in _BULLETS or char == ">" or kind in (_SPACE, _NEWLINE, _EMOJI, _NOTHING):
             return
-        if char in "#-+" or kind is _Kind.MARK:
+        if char in "#-+" or kind == _MARK:
             self._start_run(char, on_line=True)
             return
-        self._state = _State.TEXT
+        self._state = _IN_TEXT
         self._take_text(char)
 
     def _give(self, char: str) -> None:
@@ -269,12 +262,12 @@ class PlainText:
 
     def _release(self, following: str) -> bool:
         """Decide about what is held back; return True when `following` was used up by that."""
-        state, self._state = self._state, _State.TEXT
-        if state is _State.LINE:
+        state, self._state = self._state, _IN_TEXT
+        if state == _IN_LINE:
             self._state = state
-        elif state is _State.RUN:
+        elif state == _IN_RUN:
             return self._end_run(following)
-        elif state is _State.BACKSLASH:
+        elif state == _IN_BACKSLASH:
             # https://spec.commonmark.org/0.31.2/#backslash-escapes: only before ASCII punctuation.
             if (
                 following
@@ -286,11 +279,11 @@ class PlainText:
                 self._give(following)
                 return True
             self._give("\\")
-        elif state is _State.BANG:
+        elif state == _IN_BANG:
             self._give("!")
-        elif state in (_State.LINK_TEXT, _State.LINK_TEXT_END, _State.LINK_TARGET):
+        elif state in (_IN_LINK_TEXT, _IN_LINK_TEXT_END, _IN_LINK_TARGET):
             self._no_link(state)
-        elif state is _State.KEYPAD:
+        elif state == _IN_KEYPAD:
             held, self._held = self._held, ""
             if following == "#":
                 for char in "*" + held + "#":
@@ -298,7 +291,7 @@ class PlainText:
                 return True
             self._mark()
             self._take_all(held)
-        elif state is _State.FENCE:
+        elif state == _IN_FENCE:
             held, self._held = self._held, ""
             self._take_all(held)
         return False
@@ -308,7 +301,7 @@ class PlainText:
             self._take(char)
 
     def _start_run(self, char: str, *, on_line: bool) -> None:
-        self._state, self._run, self._run_count, self._run_on_line = _State.RUN, char, 1, on_line
+        self._state, self._run, self._run_count, self._run_on_line = _IN_RUN, char, 1, on_line
 
     def _mark(self) -> None:
         """Remove an emphasis mark: a space takes its place between words, not in **S**hort **M**essage."""
@@ -318,17 +311,17 @@ class PlainText:
     def _end_run(self, following: str) -> bool:
         run, count, on_line = self._run, self._run_count, self._run_on_line
         blank = not following or following.isspace()
-        line_end = not following or _KINDS[following] is _Kind.NEWLINE
+        line_end = not following or _KINDS[following] == _NEWLINE
         if on_line and self._is_line_marker(blank, line_end):
-            self._state = _State.LINE
+            self._state = _IN_LINE
             return False
         if run == "`":
             if on_line and count >= 3 and not line_end:
-                self._state, self._held = _State.FENCE, ""
+                self._state, self._held = _IN_FENCE, ""
                 return False
             self._mark()
         elif run == "*" and self._is_keypad_star(following):
-            self._state, self._held = _State.KEYPAD, following
+            self._state, self._held = _IN_KEYPAD, following
             return True
         elif (
             (run == "*" and self._is_emphasis(following, blank))
@@ -386,12 +379,12 @@ class PlainText:
     # Links
 
     def _open_link(self, *, image: bool) -> None:
-        self._state, self._held, self._image = _State.LINK_TEXT, "", image
+        self._state, self._held, self._image = _IN_LINK_TEXT, "", image
 
     def _take_link_text(self, char: str) -> None:
         if char == "]":
-            self._state = _State.LINK_TEXT_END
-        elif char == "[" or _KINDS[char] is _Kind.NEWLINE or len(self._held) >= _LONGEST_LINK_TEXT:
+            self._state = _IN_LINK_TEXT_END
+        elif char == "[" or _KINDS[char] == _NEWLINE or len(self._held) >= _LONGEST_LINK_TEXT:
             self._release("")
             self._take(char)
         else:
@@ -404,7 +397,7 @@ class PlainText:
             else:
                 self._release("")
                 self._take(char)
-        elif char == "[" or _KINDS[char] is _Kind.NEWLINE or len(self._target) >= _LONGEST_LINK_TARGET:
+        elif char == "[" or _KINDS[char] == _NEWLINE or len(self._target) >= _LONGEST_LINK_TARGET:
             self._release("")
             self._take(char)
         else:
@@ -417,23 +410,23 @@ class PlainText:
         return len(parts) < 2 or parts[1][0] in "\"'("
 
     def _link(self) -> None:
-        held, self._held, self._state = self._held, "", _State.TEXT
+        held, self._held, self._state = self._held, "", _IN_TEXT
         self._joint = True
         self._take_all(held)
         self._release("")  # a mark left open in the link's text
         self._joint = True
 
-    def _no_link(self, state: _State) -> None:
+    def _no_link(self, state: int) -> None:
         held, self._held = self._held, ""
         if self._image:
             self._give("!")
-        if state is _State.LINK_TEXT_END and held in (" ", "x", "X") and self._last == "\n":
+        if state == _IN_LINK_TEXT_END and held in (" ", "x", "X") and self._last == "\n":
             return  # the box of a task list
         self._give("[")
         self._take_all(held)
-        if state is not _State.LINK_TEXT:
+        if state != _IN_LINK_TEXT:
             self._take("]")
-        if state is _State.LINK_TARGET:
+        if state == _IN_LINK_TARGET:
             self._take_all("(" + self._target)
 
 

@@ -10,15 +10,17 @@ closing quotes, ellipses) when the next word begins, or ends. Nothing here knows
 
 import unicodedata
 from enum import IntEnum
+from typing import Final
 
 from voicegw.call.abbreviations import STREETS, sentence_words
 from voicegw.call.plain_text import UNSPACE, PlainText
 
-# The first piece may end at a clause mark from this many words on: about a second of speech, which covers the
-# synthesis of the next piece.
+# The first piece may end at a clause mark from this many words on: about a second of speech, which covers
+# the synthesis of the next piece.
 FIRST_CLAUSE_WORDS = 5
-# Without any mark the first piece is cut once it has this many words, so that speech starts early: before the
-# last word like "and" or "để", else at the last border that tears no number or name, but not before the second.
+# Without any mark the first piece is cut once it has this many words, so that speech starts early: before a
+# last word like "and" or "để", else at the last border that tears no number or name; never with fewer words
+# than the second figure.
 FIRST_WORDS = 14
 FIRST_LEAST_WORDS = 8
 # A later piece with fewer words is spoken together with the next.
@@ -27,22 +29,22 @@ SHORT_WORDS = 3
 MAX_WEIGHT = 400
 
 
-class _Kind(IntEnum):
-    LETTER = 0
-    MARK = 1  # a combining accent: part of a word, none by itself
-    DIGIT = 2
-    IDEOGRAPH = 3  # Chinese characters and kana: words without spaces between them
-    ENDER = 4
-    CLOSER = 5
-    OTHER = 6
-    SPACE = 7
-    NEWLINE = 8
-    UNSPACE = 9
-
+# Kinds of characters. Plain numbers, because reading a member of an enum costs more than all else that is
+# done for a letter.
+_LETTER: Final = 0
+_MARK: Final = 1  # a combining accent: part of a word, none by itself
+_DIGIT: Final = 2
+_IDEOGRAPH: Final = 3  # Chinese characters and kana: words without spaces between them
+_ENDER: Final = 4
+_CLOSER: Final = 5
+_OTHER: Final = 6
+_SPACE: Final = 7
+_NEWLINE: Final = 8
+_UNSPACE: Final = 9
 
 # What one character adds to a piece's weight: a digit is a word ("7" is "seven"), a Chinese character a
 # syllable.
-_WEIGHT = {_Kind.DIGIT: 4, _Kind.IDEOGRAPH: 3}
+_WEIGHT = {_DIGIT: 4, _IDEOGRAPH: 3}
 
 _FULL_STOPS = ".…"
 _SURE_ENDERS = "。！？｡"  # no space follows them
@@ -55,28 +57,28 @@ _JOINED_CLAUSE_MARKS = "，、；：—"  # no space need follow these
 _DASHES = "-–—"
 
 
-def _kind_of(char: str) -> _Kind:
+def _kind_of(char: str) -> int:
     if char in _FULL_STOPS or char in _STRONG_ENDERS:
-        return _Kind.ENDER
+        return _ENDER
     if char in _CLOSERS:
-        return _Kind.CLOSER
-    fixed = {"\n": _Kind.NEWLINE, UNSPACE: _Kind.UNSPACE}.get(char)
+        return _CLOSER
+    fixed = {"\n": _NEWLINE, UNSPACE: _UNSPACE}.get(char)
     if fixed is not None:
         return fixed
     if char.isspace():
-        return _Kind.SPACE
+        return _SPACE
     if char.isalpha():
         wide = "\u3040" <= char <= "\u30ff" or "\u3400" <= char <= "\u9fff" or char >= "\U00020000"
-        return _Kind.IDEOGRAPH if wide else _Kind.LETTER
+        return _IDEOGRAPH if wide else _LETTER
     if char.isalnum():
-        return _Kind.DIGIT
-    return _Kind.MARK if unicodedata.category(char).startswith("M") else _Kind.OTHER
+        return _DIGIT
+    return _MARK if unicodedata.category(char).startswith("M") else _OTHER
 
 
-class _Kinds(dict[str, _Kind]):
+class _Kinds(dict[str, int]):
     """Kinds looked up once per character; bounded, because a text may hold any of a million characters."""
 
-    def __missing__(self, char: str) -> _Kind:
+    def __missing__(self, char: str) -> int:
         kind = _kind_of(char)
         if len(self) < 4096:
             self[char] = kind
@@ -86,13 +88,11 @@ class _Kinds(dict[str, _Kind]):
 _KINDS = _Kinds()
 
 
-class _Wait(IntEnum):
-    """What has to be seen before a possible end is decided."""
-
-    NOTHING = 0
-    AFTER_ENDER = 1  # the character behind the mark
-    NEXT_CHAR = 2  # the first one behind the space
-    NEXT_WORD = 3  # the whole next word
+# What has to be seen before a possible end is decided.
+_NO_WAIT: Final = 0
+_AFTER_ENDER: Final = 1  # the character behind the mark
+_NEXT_CHAR: Final = 2  # the first one behind the space
+_NEXT_WORD: Final = 3  # the whole next word
 
 
 class _Verdict(IntEnum):
@@ -136,7 +136,7 @@ class SentenceChunker:
     def finish(self) -> list[str]:
         """End the reply; return what is left, in one piece or more. Afterwards the object is as new."""
         self._take_all(self._plain.finish())
-        if self._wait is _Wait.NEXT_WORD:
+        if self._wait == _NEXT_WORD:
             self._judge_word("")
         if self._has_word:
             self._cut(len(self._buf))
@@ -158,7 +158,7 @@ class SentenceChunker:
         self._token = 0  # where the current token starts
         self._token_counted = False
         self._line = -1  # where the first token of the line starts, if it is the current one
-        self._wait = _Wait.NOTHING
+        self._wait = _NO_WAIT
         self._verdict = _Verdict.END
         self._end = 0  # where the sentence ends if it does
         self._ender = 0  # where the marks behind the sentence start
@@ -178,54 +178,57 @@ class SentenceChunker:
         for char in text:
             kind = _KINDS[char]
             # The inside of a word: nothing to decide.
-            if kind <= _Kind.MARK and self._token_counted and not self._gap and not self._wait:
-                self._add(char, 1)
+            if kind <= _MARK and self._token_counted and not self._wait:
+                self._buf.append(char)
+                self._weight += 1
+                if self._weight > MAX_WEIGHT:
+                    self._cut_overflow()
             else:
                 self._take(char, kind)
 
-    def _take(self, char: str, kind: _Kind) -> None:
-        if self._wait is _Wait.NEXT_WORD and kind > _Kind.IDEOGRAPH:
-            self._judge_word(char)
-        if self._wait is _Wait.AFTER_ENDER and self._after_ender(char, kind):
-            return
-        if kind is _Kind.SPACE:
+    def _take(self, char: str, kind: int) -> None:
+        if self._wait:
+            if self._wait == _NEXT_WORD and kind > _IDEOGRAPH:
+                self._judge_word(char)
+            elif self._wait == _AFTER_ENDER and self._after_ender(char, kind):
+                return
+        if kind == _SPACE:
             self._gap = bool(self._buf)
             self._token_counted = False
             return
-        if kind is _Kind.NEWLINE:
+        if kind == _NEWLINE:
             self._end_line()
             return
-        if kind is _Kind.UNSPACE:
+        if kind == _UNSPACE:
             self._gap = False
             return
-        if self._wait is _Wait.NEXT_CHAR:
+        if self._wait == _NEXT_CHAR:
             self._judge_char(char, kind)
         if self._first and self._half_words >= 2 * FIRST_CLAUSE_WORDS:
             self._cut_early(char, kind)
-        self._start_or_continue_token()
+        if self._gap or not self._buf:
+            self._start_token()
         self._append(char, kind)
 
-    def _start_or_continue_token(self) -> None:
+    def _start_token(self) -> None:
         if self._gap:
             self._gap = False
             self._add(" ", 1)
-        elif self._buf:
-            return
         self._token, self._token_counted = len(self._buf), False
         self._line = self._token if self._fresh_line else -1
         self._fresh_line = False
 
-    def _append(self, char: str, kind: _Kind) -> None:
-        if kind is _Kind.IDEOGRAPH:
+    def _append(self, char: str, kind: int) -> None:
+        if kind == _IDEOGRAPH:
             self._half_words += 1
             self._has_word = True
-        elif kind in (_Kind.LETTER, _Kind.DIGIT) and not self._token_counted:
+        elif kind in (_LETTER, _DIGIT) and not self._token_counted:
             self._half_words += 2
             self._token_counted = self._has_word = True
         elif char in _JOINED_CLAUSE_MARKS:
             self._token, self._token_counted = len(self._buf) + 1, False
-        elif kind is _Kind.ENDER:
-            self._wait, self._ender = _Wait.AFTER_ENDER, len(self._buf)
+        elif kind == _ENDER:
+            self._wait, self._ender = _AFTER_ENDER, len(self._buf)
             self._strong, self._closed = char in _STRONG_ENDERS, False
         self._add(char, _WEIGHT.get(kind, 1))
 
@@ -237,42 +240,42 @@ class SentenceChunker:
 
     # Sentence ends
 
-    def _after_ender(self, char: str, kind: _Kind) -> bool:
+    def _after_ender(self, char: str, kind: int) -> bool:
         """Judge the first character behind a mark; return True when it was used up."""
-        if kind is _Kind.ENDER:
+        if kind == _ENDER:
             self._strong = self._strong or char in _STRONG_ENDERS
             self._add(char, 1)
             return True
-        if kind is _Kind.CLOSER:
+        if kind == _CLOSER:
             self._closed = True
             self._add(char, 1)
             return True
-        if kind is _Kind.UNSPACE:
+        if kind == _UNSPACE:
             return True
-        if kind is _Kind.SPACE:
+        if kind == _SPACE:
             self._gap = True
             self._token_counted = False
             self._verdict, self._end = self._judge_mark(), len(self._buf)
-            self._wait = _Wait.NEXT_CHAR
+            self._wait = _NEXT_CHAR
             if self._verdict is _Verdict.END:
                 self._end_sentence(self._end)
             elif self._verdict is _Verdict.NO_END:
-                self._wait = _Wait.NOTHING
+                self._wait = _NO_WAIT
             return True
-        if kind is _Kind.NEWLINE:
+        if kind == _NEWLINE:
             if self._is_list_marker():
-                self._wait, self._gap, self._token_counted = _Wait.NOTHING, True, False
+                self._wait, self._gap, self._token_counted = _NO_WAIT, True, False
                 return True
             return False
         if self._is_end_without_space(char, kind):
             self._end_sentence(len(self._buf))
-        self._wait = _Wait.NOTHING
+        self._wait = _NO_WAIT
         return False
 
-    def _is_end_without_space(self, char: str, kind: _Kind) -> bool:
+    def _is_end_without_space(self, char: str, kind: int) -> bool:
         if any(mark in _SURE_ENDERS for mark in self._buf[self._ender :]):
             return True
-        if kind is _Kind.IDEOGRAPH:
+        if kind == _IDEOGRAPH:
             return True
         # "Vâng!Em": a slip; but not the query of an address.
         return self._strong and char.isupper() and not set("/@=&") & set(self._buf[self._token : self._ender])
@@ -331,42 +334,42 @@ class SentenceChunker:
             0 < len(word) <= 4 and not set(word.lower()) - set("ivx")
         )
 
-    def _judge_char(self, char: str, kind: _Kind) -> None:
+    def _judge_char(self, char: str, kind: int) -> None:
         """Judge a possible end by the first character behind the space."""
-        letter = kind in (_Kind.LETTER, _Kind.IDEOGRAPH)
-        on = char.islower() or char in ",;:" or kind is _Kind.ENDER
+        letter = kind in (_LETTER, _IDEOGRAPH)
+        on = char.islower() or char in ",;:" or kind == _ENDER
         verdict = self._verdict
-        self._wait = _Wait.NOTHING
+        self._wait = _NO_WAIT
         if verdict is _Verdict.UNLESS_NUMBER:
-            on = on or kind is _Kind.DIGIT or char == "#"
+            on = on or kind == _DIGIT or char == "#"
         elif verdict in (_Verdict.UNLESS_TAIL, _Verdict.IF_STARTER):
             on = on or not (letter or char in _QUOTES)
         if on:
             return
-        if verdict is _Verdict.IF_STARTER and kind is _Kind.LETTER:
-            self._wait = _Wait.NEXT_WORD
+        if verdict is _Verdict.IF_STARTER and kind == _LETTER:
+            self._wait = _NEXT_WORD
             return
         self._end_sentence(self._end)
 
     def _judge_word(self, following: str) -> None:
         """Judge a possible end by the word behind the space, now complete."""
-        self._wait = _Wait.NOTHING
+        self._wait = _NO_WAIT
         word = "".join(self._buf[self._end :]).strip()
         if word in self._words.starters and not (len(word) == 1 and following == "."):
             self._end_sentence(self._end)
 
     def _end_sentence(self, end: int) -> None:
-        self._wait = _Wait.NOTHING
+        self._wait = _NO_WAIT
         if self._has_word and (self._first or self._half_words >= 2 * SHORT_WORDS):
             self._cut(end)
 
     def _end_line(self) -> None:
-        self._wait = _Wait.NOTHING
+        self._wait = _NO_WAIT
         self._fresh_line = True
         self._token_counted = False
         self._gap = bool(self._buf)
         if self._has_word and (
-            self._first or self._half_words >= 2 * SHORT_WORDS or _KINDS[self._buf[-1]] <= _Kind.IDEOGRAPH
+            self._first or self._half_words >= 2 * SHORT_WORDS or _KINDS[self._buf[-1]] <= _IDEOGRAPH
         ):
             self._cut(len(self._buf))
 
@@ -384,13 +387,14 @@ class SentenceChunker:
             self._first = False
         for char in rest:
             self._take(char, _KINDS[char])
-        self._gap = gap and bool(self._buf)
+        if gap and self._buf:
+            self._gap, self._token_counted = True, False
         self._fresh_line = fresh_line
 
-    def _cut_early(self, char: str, kind: _Kind) -> None:
+    def _cut_early(self, char: str, kind: int) -> None:
         """Before a character of the first piece: cut it here if it is a clause mark or the word limit."""
         if not self._gap:
-            if self._buf[-1] in _JOINED_CLAUSE_MARKS and kind in (_Kind.LETTER, _Kind.IDEOGRAPH):
+            if self._buf[-1] in _JOINED_CLAUSE_MARKS and kind in (_LETTER, _IDEOGRAPH):
                 self._cut(len(self._buf))
             return
         if self._is_clause_end(len(self._buf), kind):
@@ -398,7 +402,7 @@ class SentenceChunker:
         elif self._half_words >= 2 * FIRST_WORDS:
             self._cut_at_word_limit(char)
 
-    def _is_clause_end(self, at: int, kind: _Kind) -> bool:
+    def _is_clause_end(self, at: int, kind: int) -> bool:
         """Tell whether a clause mark stands before the space at `at`, with a character of `kind` behind."""
         mark = self._buf[at - 1]
         before = at - 2
@@ -410,19 +414,19 @@ class SentenceChunker:
         elif mark not in _CLAUSE_MARKS and mark not in _JOINED_CLAUSE_MARKS:
             return False
         # "0901, 234, 567" and "5 - 10" are one number or range.
-        return kind is not _Kind.DIGIT or before < 0 or not self._buf[before].isdigit()
+        return kind != _DIGIT or before < 0 or not self._buf[before].isdigit()
 
     def _is_good_border(self, at: int, char: str) -> bool:
         """Tell whether the words on both sides of the space at `at`, the second starting with `char`, may be
         spoken apart: no number, no abbreviation, no name of two words."""
-        if _KINDS[self._buf[at - 1]] not in (_Kind.LETTER, _Kind.MARK, _Kind.CLOSER):
+        if _KINDS[self._buf[at - 1]] not in (_LETTER, _MARK, _CLOSER):
             return False
         if char.isupper():
             start = at
             while start > 0 and self._buf[start - 1] != " ":
                 start -= 1
             return not self._buf[start].isupper()
-        return _KINDS[char] is not _Kind.DIGIT
+        return _KINDS[char] != _DIGIT
 
     def _cut_at_word_limit(self, char: str) -> None:
         buf = self._buf
@@ -444,9 +448,7 @@ class SentenceChunker:
         third = len(buf) // 3
         places = [i for i in range(max(third, 1), len(buf) - 1) if buf[i] == " "]
         ends = [
-            i
-            for i in places
-            if _KINDS[buf[i - 1]] is _Kind.ENDER or self._is_clause_end(i, _KINDS[buf[i + 1]])
+            i for i in places if _KINDS[buf[i - 1]] == _ENDER or self._is_clause_end(i, _KINDS[buf[i + 1]])
         ]
         joined = [
             i
@@ -463,6 +465,6 @@ class SentenceChunker:
         # No space at all: between two characters, but not before an accent, nor within a number if that is
         # possible.
         last = len(buf) - 1
-        whole = [i for i in range(max(third, 1), last + 1) if _KINDS[buf[i]] is not _Kind.MARK]
+        whole = [i for i in range(max(third, 1), last + 1) if _KINDS[buf[i]] != _MARK]
         safe = [i for i in whole if not (buf[i - 1].isdigit() and buf[i].isdigit())]
         self._cut(max(safe or whole or [last]))

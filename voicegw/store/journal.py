@@ -1,0 +1,105 @@
+"""A call's journal: one JSON object a line, appended as things happen.
+
+The first line holds the call's settings, every other one an event with its time. Fed to a fresh `Call`,
+it gives the same commands. It holds what callers said, as text: keep the folder private.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import TypeAdapter
+
+from voicegw.call.events import Event
+from voicegw.call.settings import CallSettings
+from voicegw.errors import ConfigError
+
+FORMAT = 1
+# Lines wait here until someone flushes, or until there are this many characters.
+BUFFER_CHARS = 4096
+_SETTINGS = TypeAdapter(CallSettings)
+_EVENTS: dict[str, type] = {event.__name__: event for event in get_args(Event)}
+_FIELDS = {event: tuple(f.name for f in fields(event)) for event in get_args(Event)}
+
+
+class Journal:
+    """Writes one call's journal. Every write goes to the operating system whole lines at a time."""
+
+    def __init__(self, path: Path, call_id: str, settings: CallSettings) -> None:
+        """Create the file and write its first line. Raises OSError."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._lines: list[str] = []
+        self._size = 0
+        head = {
+            "format": FORMAT,
+            "call_id": call_id,
+            "settings": _SETTINGS.dump_python(settings, mode="json"),
+        }
+        self._append(json.dumps(head, ensure_ascii=False))
+        self.flush()
+
+    def write(self, event: Event, now: int) -> None:
+        """Append an event. It reaches the file with the next flush."""
+        kind = type(event)
+        line: dict[str, Any] = {"t": now, "e": kind.__name__}
+        for name in _FIELDS[kind]:
+            line[name] = getattr(event, name)
+        self._append(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
+        if self._size >= BUFFER_CHARS:
+            self.flush()
+
+    def _append(self, line: str) -> None:
+        self._lines.append(line)
+        self._size += len(line)
+
+    def flush(self) -> None:
+        """Hand what waits to the operating system: it then survives the end of the process."""
+        if self._lines:
+            data = ("\n".join(self._lines) + "\n").encode()
+            self._lines.clear()
+            self._size = 0
+            os.write(self._file, data)
+
+    def sync(self) -> None:
+        """Make what was flushed survive the end of the machine. Blocks: call it in a thread."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Flush and close; nothing may be written after it."""
+        self.flush()
+        os.close(self._file)
+
+
+def read_journal(path: Path) -> tuple[CallSettings, Iterator[tuple[Event, int]]]:
+    """Return the settings and the events with their times. A torn last line is left out.
+
+    Raises ConfigError when the file is no journal.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        head = json.loads(lines[0])
+        if head["format"] != FORMAT:
+            raise ConfigError(f"{path}: journal format {head['format']} is unknown; this reads {FORMAT}")
+        settings = _SETTINGS.validate_python(head["settings"])
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: line 1 is not the head of a journal") from error
+    return settings, _events(path, lines)
+
+
+def _events(path: Path, lines: list[str]) -> Iterator[tuple[Event, int]]:
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            found = json.loads(line)
+            now, kind = found.pop("t"), _EVENTS[found.pop("e")]
+            event = kind(**found)
+        except (KeyError, TypeError, ValueError) as error:
+            if number == len(lines):
+                # The process was killed while it wrote this line.
+                return
+            raise ConfigError(f"{path}: line {number} is no event") from error
+        yield event, now
