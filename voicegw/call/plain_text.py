@@ -43,7 +43,7 @@ _EMOJI_RANGES = (
 )
 
 
-# Kinds of characters. Plain numbers, because reading a member of an enum costs more than the rest of the work.
+# Kinds of characters. Plain numbers, because reading a member of an enum costs more than the rest of it.
 _ORDINARY: Final = 0
 _SPACE: Final = 1
 _NEWLINE: Final = 2

@@ -1,1 +1,1 @@
-
+"""The process: its port, the calls' drivers, and the one ticker that paces them."""
