@@ -1,0 +1,124 @@
+"""All calls of the process: who may begin one, who may go on with one, and when the process may stop."""
+
+import asyncio
+import logging
+import secrets
+from pathlib import Path
+
+from voicegw.agents.personas import Persona
+from voicegw.carriers.base import Carrier, Start
+from voicegw.config import Settings
+from voicegw.errors import CarrierError, GatewayFull
+from voicegw.providers.build import Providers
+from voicegw.server.clips import Clips
+from voicegw.server.session import Line, Session
+from voicegw.server.ticker import Ticker
+from voicegw.store.journal import Journal
+
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Made once per process, on its running loop."""
+
+    def __init__(self, settings: Settings, personas: dict[str, Persona], providers: Providers) -> None:
+        self.settings = settings
+        self.personas = personas
+        self.providers = providers
+        self.ticker = Ticker(asyncio.get_running_loop())
+        self.clips = Clips()
+        self.draining = False
+        self.arrivals = 0  # connections whose call has not begun
+        self._sessions: dict[str, Session] = {}  # by resume token
+        self._runs: set[asyncio.Task[None]] = set()
+        self._clip_task: asyncio.Task[None] | None = None
+
+    @property
+    def calls(self) -> int:
+        """Calls in progress."""
+        return len(self._sessions)
+
+    def start(self) -> None:
+        """Begin to make the personas' clips; calls may come at once."""
+        self._clip_task = asyncio.get_running_loop().create_task(
+            self.clips.make(self.providers.tts, self.personas.values()), name="clips"
+        )
+
+    def admit(self) -> None:
+        """Raise GatewayFull when no further connection may begin a call."""
+        if self.draining:
+            raise GatewayFull("the gateway is shutting down", retry_after=5)
+        if self.calls + self.arrivals >= self.settings.server.max_calls:
+            raise GatewayFull(f"all {self.settings.server.max_calls} calls are in use", retry_after=5)
+
+    def begin(self, start: Start, line: Line, carrier: Carrier) -> Session:
+        """Begin a call. Raises CarrierError for an unknown persona, OSError when it has no journal."""
+        name = start.persona or self.settings.persona.default
+        persona = self.personas.get(name)
+        if persona is None:
+            known = ", ".join(sorted(self.personas))
+            raise CarrierError(
+                "unknown_persona",
+                "There is no such persona.",
+                f"Known: {known}.",
+                fatal=True,
+                close_code=1008,
+            )
+        call_id, token = secrets.token_hex(8), secrets.token_urlsafe(24)
+        journal = Journal(
+            Path(self.settings.store.data_dir) / "journals" / f"{call_id}.jsonl", call_id, persona.call
+        )
+        session = Session(
+            call_id,
+            token,
+            persona,
+            start,
+            providers=self.providers,
+            clips=self.clips,
+            journal=journal,
+            ticker=self.ticker,
+            resume_grace_s=self.settings.server.resume_grace_s,
+        )
+        self._sessions[token] = session
+        run = asyncio.get_running_loop().create_task(
+            self._run(session, line, carrier), name=f"call {call_id}"
+        )
+        self._runs.add(run)
+        run.add_done_callback(self._runs.discard)
+        return session
+
+    async def _run(self, session: Session, line: Line, carrier: Carrier) -> None:
+        try:
+            await session.run(lambda: session.attach(line, carrier))
+        finally:
+            self._sessions.pop(session.resume_token, None)
+            log.info("call %s ended: %s", session.call_id, session.end_reason)
+
+    def resume(self, token: str) -> Session:
+        """Return the call that `token` goes on with. Raises CarrierError when it is over or unknown."""
+        session = self._sessions.get(token)
+        if session is None:
+            raise CarrierError(
+                "unknown_resume_token", "There is no such call any more.", "Begin a new one.", fatal=True
+            )
+        return session
+
+    async def drain(self) -> None:
+        """Take no more calls and wait until those in progress have ended, at most `server.drain_s`."""
+        self.draining = True
+        if self._runs:
+            log.info("draining: %d calls in progress", self.calls)
+            await asyncio.wait(self._runs, timeout=self.settings.server.drain_s)
+
+    async def close(self) -> None:
+        """End what is left and release everything."""
+        self.draining = True
+        for session in list(self._sessions.values()):
+            session.finish("shutdown")
+        if self._runs:
+            await asyncio.wait(self._runs)
+        if self._clip_task is not None:
+            self._clip_task.cancel()
+            await asyncio.wait([self._clip_task])
+        self.ticker.close()
+        await self.providers.aclose()

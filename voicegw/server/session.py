@@ -1,0 +1,456 @@
+"""The driver of one call: carries its events and commands, and owns every task of it.
+
+Pure objects decide (`Ear`, `Call`, `Mouth`, the carrier); this file has the clock, the sockets and the
+tasks, and no rules. When `run` returns, nothing of the call lives on.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+from voicegw.agents.personas import Persona
+from voicegw.call import commands as c
+from voicegw.call import events as e
+from voicegw.call.call import Call
+from voicegw.call.ear import Ear
+from voicegw.call.mouth import Mouth, SpeechSent
+from voicegw.carriers.base import Carrier, HangUpRequest, Inbound, Message, PlayedReport, Ready, Start
+from voicegw.errors import CarrierError, ProviderError
+from voicegw.providers.build import Providers
+from voicegw.server.clips import Clips
+from voicegw.server.ticker import Ticker
+from voicegw.store.journal import Journal
+
+log = logging.getLogger(__name__)
+
+# A flush a second: a killed process loses at most that much of its journal.
+FLUSH_S = 1.0
+
+
+class Line(Protocol):
+    """The sending end of a call's connection."""
+
+    def send(self, message: Message) -> None:
+        """Send a message; dropped when the connection is gone."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection behind what was sent."""
+        ...
+
+
+class Session:
+    """One call on its way through the process. Made by the gateway, fed by the call's connection."""
+
+    def __init__(
+        self,
+        call_id: str,
+        resume_token: str,
+        persona: Persona,
+        start: Start,
+        *,
+        providers: Providers,
+        clips: Clips,
+        journal: Journal,
+        ticker: Ticker,
+        resume_grace_s: float,
+    ) -> None:
+        self.call_id = call_id
+        self.resume_token = resume_token
+        self.persona = persona
+        self.start = start
+        self.slot = 0  # the ticker's
+        self._providers = providers
+        self._clips = clips
+        self._journal = journal
+        self._ticker = ticker
+        self._grace_s = resume_grace_s
+        self._loop = asyncio.get_running_loop()
+        self._began_at = self._loop.time()
+        self._flush_at = self._began_at + FLUSH_S
+        self._call = Call(persona.call)
+        self._ear = Ear(persona.call.turns.preroll_ms)
+        self._mouth = Mouth()
+        self._line: Line | None = None
+        self._carrier: Carrier | None = None
+        self._lost_at: float | None = None
+        self._inbox: deque[e.Event] = deque()
+        self._feeding = False
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._room = asyncio.Event()
+        self._ended = asyncio.Event()
+        # What the connection sent before `run` had its first turn on the loop.
+        self._early: list[Inbound] = []
+        self.end_reason = ""
+
+    # The connection
+
+    def attach(self, line: Line, carrier: Carrier) -> None:
+        """Begin, or go on, over this connection. The one before it, if any, is closed."""
+        resumed = self._carrier is not None
+        if self._line is not None:
+            self._line.close(4409, "resumed on another connection")
+            self._line = None
+            self._lose_line()
+        self._line, self._carrier = line, carrier
+        self._lost_at = None
+        self._ear.start_clock(self._now())
+        language = self.start.language or self.persona.call.language
+        ready = Ready(self.call_id, self.resume_token, self.persona.name, language, resumed)
+        self._send(carrier.ready(ready))
+        if resumed:
+            self._feed(e.CarrierBack())
+            self._mouth.resume(self._now())
+            self._pump()
+        else:
+            self._mouth = Mouth(
+                frame_bytes=carrier.frame_bytes, silence=carrier.silence, can_pause=carrier.can_pause
+            )
+            self._feed(
+                e.CallStarted(
+                    self.start.external_id,
+                    self.start.caller,
+                    self.start.called,
+                    language,
+                    dict(self.start.metadata),
+                )
+            )
+            early, self._early = self._early, []
+            self.take(early)
+
+    def lost(self, line: Line) -> None:
+        """The connection is gone. The call waits for another one."""
+        if line is not self._line:
+            return
+        self._line = None
+        if not self._ended.is_set():
+            self._lose_line()
+
+    def _lose_line(self) -> None:
+        self._lost_at = self._loop.time()
+        now = self._now()
+        self._feed(*self._mouth.heard(now, at_once=True), e.CarrierLost())
+        self._mouth.rewind(now)
+        self._wake()
+
+    def received(self, message: Message) -> None:
+        """Take a message from the connection. Raises CarrierError when the connection must end."""
+        if self._carrier is None or self._ended.is_set():
+            return
+        try:
+            items = self._carrier.parse(message)
+        except CarrierError as error:
+            if error.fatal:
+                self.finish("carrier_error")
+                raise
+            self._send(self._carrier.error(error.code, error.message, error.hint))
+            return
+        self.take(items)
+
+    def take(self, items: Sequence[Inbound]) -> None:
+        """Take parsed messages."""
+        if self._carrier is None:
+            self._early.extend(items)
+            return
+        for item in items:
+            if type(item) is bytes:
+                events = self._ear.hear(item, self._now())
+                if events:
+                    self._feed(*events)
+            else:
+                self._take_other(item)
+
+    def _take_other(self, item: Inbound) -> None:
+        match item:
+            case PlayedReport():
+                self._confirm(item)
+            case Start():
+                self._late_start(item)
+            case HangUpRequest():
+                self.finish(item.reason)
+            case e.CallerText() | e.Dtmf():
+                self._feed(item)
+
+    def _confirm(self, report: PlayedReport) -> None:
+        now = self._now()
+        samples = report.samples if report.samples is not None else 1 << 60
+        self._mouth.confirm(report.speech_id, samples, now)
+        self._feed(*self._mouth.heard(now))
+
+    def _late_start(self, start: Start) -> None:
+        if start.persona and start.persona != self.persona.name and self._carrier is not None:
+            hint = "The persona is fixed when the call begins; send start first."
+            self._send(self._carrier.error("persona_fixed", "The call has a persona already.", hint))
+        self._feed(e.CallerDetails(start.external_id, start.caller, start.called, dict(start.metadata)))
+
+    def _send(self, messages: Sequence[Message]) -> None:
+        if self._line is not None:
+            for message in messages:
+                self._line.send(message)
+
+    # Events and commands
+
+    def _now(self) -> int:
+        return int((self._loop.time() - self._began_at) * 1e6)
+
+    def _feed(self, *events: e.Event) -> None:
+        """Give events to the call, and do what it says. Events that this causes are taken in turn."""
+        self._inbox.extend(events)
+        if self._feeding:
+            return
+        self._feeding = True
+        try:
+            while self._inbox and not self._ended.is_set():
+                event = self._inbox.popleft()
+                now = self._now()
+                self._journal.write(event, now)
+                for command in self._call.receive(event, now):
+                    _DO[type(command)](self, command)
+        except Exception:
+            # A mistake of ours ends this call and no other.
+            log.exception("call %s ends: its rules failed", self.call_id)
+            self.finish("internal_error")
+        finally:
+            self._feeding = False
+        self._wake()
+
+    def _spawn(self, kind: str, number: int, work: Coroutine[Any, Any, None]) -> None:
+        if self._tasks is None or self._ended.is_set():
+            work.close()
+            return
+        key = (kind, number)
+        task = self._tasks.create_task(work)
+        self._running[key] = task
+        task.add_done_callback(lambda _: self._running.pop(key, None))
+
+    def _cancel(self, kind: str, number: int) -> None:
+        # The task group awaits it.
+        task = self._running.get((kind, number))
+        if task is not None:
+            task.cancel()
+
+    def _transcribe(self, command: c.Transcribe) -> None:
+        pcm = self._ear.audio(command.from_sample, command.to_sample)
+        self._spawn("stt", command.utterance_id, self._run_stt(command.utterance_id, pcm))
+
+    async def _run_stt(self, utterance_id: int, pcm: bytes) -> None:
+        try:
+            language = self.start.language or self.persona.call.language
+            heard = await self._providers.stt.transcribe(pcm, language=language, prompt=None)
+        except ProviderError as error:
+            self._provider_failed(error)
+            self._feed(e.TranscriptFailed(utterance_id, error.code))
+        else:
+            self._feed(e.Transcript(utterance_id, heard.text.strip(), heard.language or ""))
+
+    def _ask(self, command: c.Ask) -> None:
+        self._spawn("llm", command.reply_id, self._run_llm(command))
+
+    async def _run_llm(self, command: c.Ask) -> None:
+        reply_id, reason, usage = command.reply_id, "", None
+        persona = self.persona
+        stream = self._providers.llm.reply(
+            command.messages, max_tokens=persona.max_tokens, temperature=persona.temperature
+        )
+        try:
+            async with contextlib.aclosing(stream) as deltas:
+                async for delta in deltas:
+                    reason = delta.finish_reason or reason
+                    usage = delta.usage or usage
+                    if delta.text:
+                        self._feed(e.ReplyText(reply_id, delta.text))
+        except ProviderError as error:
+            self._provider_failed(error)
+            self._feed(e.ReplyFailed(reply_id, error.code))
+        else:
+            prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+            self._feed(e.ReplyDone(reply_id, reason, prompt, completion))
+
+    def _speak(self, command: c.Speak) -> None:
+        clip = self._clips.get(self.persona, command.text)
+        self._mouth.expect(command.speech_id)
+        if clip is not None:
+            self._play(command.speech_id, clip)
+        else:
+            self._spawn("tts", command.speech_id, self._run_tts(command.speech_id, command.text))
+
+    def _play_clip(self, command: c.PlayClip) -> None:
+        self._mouth.expect(command.speech_id)
+        self._play(command.speech_id, self._clips.get_or_tone(self.persona, command.text))
+
+    def _play(self, speech_id: int, pcm: bytes) -> None:
+        assert self._carrier is not None
+        self._mouth.add(speech_id, self._carrier.encode(pcm))
+        self._speech_done(speech_id)
+
+    async def _run_tts(self, speech_id: int, text: str) -> None:
+        assert self._carrier is not None
+        stream = self._providers.tts.speak(text, voice=self.persona.voice, speed=self.persona.speed)
+        try:
+            async with contextlib.aclosing(stream) as chunks:
+                async for pcm in chunks:
+                    samples = self._mouth.add(speech_id, self._carrier.encode(pcm))
+                    if not samples:
+                        return
+                    self._feed(e.SpeechArrived(speech_id, samples, False))
+                    self._pump()
+                    while not self._mouth.has_room:
+                        self._room.clear()
+                        await self._room.wait()
+        except ProviderError as error:
+            self._provider_failed(error)
+            self._mouth.finish(speech_id)
+            self._feed(e.SpeechFailed(speech_id, error.code))
+        else:
+            self._speech_done(speech_id)
+        self._pump()
+
+    def _speech_done(self, speech_id: int) -> None:
+        self._feed(e.SpeechArrived(speech_id, self._mouth.finish(speech_id), True))
+
+    def _provider_failed(self, error: ProviderError) -> None:
+        # The provider's own message may quote the caller: it stays out of the log.
+        log.warning("call %s: %s failed: %s (HTTP %s)", self.call_id, error.stage, error.code, error.status)
+
+    def _watch(self, command: c.WatchSample) -> None:
+        self._inbox.extend(self._ear.watch(command.at_sample))
+
+    def _release(self, command: c.ReleaseAudio) -> None:
+        self._ear.release(command.before_sample)
+
+    def _pause(self, command: c.PauseSpeech) -> None:
+        now = self._now()
+        self._mouth.pause(now)
+        self._inbox.extend(self._mouth.heard(now, at_once=True))
+        if self._carrier is not None:
+            self._send(self._carrier.pause())
+
+    def _resume(self, command: c.ResumeSpeech) -> None:
+        if self._line is not None:
+            self._mouth.resume(self._now())
+        if self._carrier is not None:
+            self._send(self._carrier.resume())
+
+    def _clear(self, command: c.ClearSpeech) -> None:
+        self._mouth.clear(self._now())
+        for kind, number in list(self._running):
+            if kind == "tts":
+                self._cancel(kind, number)
+        if self._carrier is not None:
+            self._send(self._carrier.clear())
+
+    def _notify(self, command: c.Notify) -> None:
+        if self._carrier is not None:
+            self._send(self._carrier.notify(command.notice))
+
+    def _hang_up(self, command: c.HangUp) -> None:
+        self.finish(command.reason)
+
+    # Time
+
+    def tick(self) -> None:
+        """The ticker calls: send what is due, tell what was heard, fill what is missing."""
+        now = self._now()
+        if self._lost_at is None:
+            if now >= self._ear.gap_due_us:
+                self._feed(*self._ear.fill(now))
+        elif self._loop.time() >= self._lost_at + self._grace_s:
+            self.finish("carrier_lost")
+            return
+        if self._loop.time() >= self._flush_at:
+            self._flush_at = self._loop.time() + FLUSH_S
+            self._journal.flush()
+        self._pump()
+        if self._call.wake_at is not None and now >= self._call.wake_at:
+            self._feed(e.Tick())
+            self._pump()
+        self._wake()
+
+    def _pump(self) -> None:
+        """Send what is due now."""
+        if self._line is None or self._carrier is None:
+            return
+        now = self._now()
+        for item in self._mouth.due(now):
+            if type(item) is bytes:
+                self._line.send(self._carrier.render(item))
+            elif type(item) is SpeechSent:
+                self._send(self._carrier.mark(item.speech_id))
+            elif isinstance(item, e.SpeechBegan):
+                self._feed(item)
+        played = self._mouth.heard(now)
+        if played:
+            self._feed(*played)
+        if not self._room.is_set() and self._mouth.has_room:
+            self._room.set()
+
+    def _wake(self) -> None:
+        """Ask the ticker for the next time at which anything is to do."""
+        if self._ended.is_set():
+            return
+        now = self._now()
+        wishes = [self._call.wake_at]
+        if self._lost_at is None:
+            wishes += [self._ear.gap_due_us, self._mouth.next_due_us(now)]
+            due = min(wish for wish in wishes if wish is not None) / 1e6 + self._began_at
+        else:
+            due = self._lost_at + self._grace_s
+            if self._call.wake_at is not None:
+                due = min(due, self._call.wake_at / 1e6 + self._began_at)
+        self._ticker.schedule(self, due)
+
+    # The end
+
+    def finish(self, reason: str) -> None:
+        """End the call; `run` then returns. Harmless when it has ended already."""
+        if self._ended.is_set():
+            return
+        self.end_reason = reason
+        now = self._now()
+        last: list[e.Event] = [*self._mouth.heard(now, at_once=True), e.HungUp(reason)]
+        for event in last:
+            self._journal.write(event, now)
+            with contextlib.suppress(RuntimeError):
+                self._call.receive(event, now)
+        if self._carrier is not None:
+            self._send(self._carrier.hang_up(reason))
+        self._ended.set()
+        self._ticker.forget(self)
+        if self._line is not None:
+            line, self._line = self._line, None
+            line.close(1000, reason)
+
+    async def run(self, on_begun: Callable[[], None]) -> None:
+        """Drive the call to its end. `on_begun` is called once tasks can be started."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                on_begun()
+                await self._ended.wait()
+                for task in list(self._running.values()):
+                    task.cancel()
+        finally:
+            self.finish("stopped")
+            self._tasks = None
+            self._journal.close()
+
+
+_DO: dict[type, Callable[[Session, Any], None]] = {
+    c.Transcribe: Session._transcribe,
+    c.CancelTranscribe: lambda session, command: session._cancel("stt", command.utterance_id),
+    c.WatchSample: Session._watch,
+    c.ReleaseAudio: Session._release,
+    c.Ask: Session._ask,
+    c.CancelAsk: lambda session, command: session._cancel("llm", command.reply_id),
+    c.Speak: Session._speak,
+    c.PlayClip: Session._play_clip,
+    c.PauseSpeech: Session._pause,
+    c.ResumeSpeech: Session._resume,
+    c.ClearSpeech: Session._clear,
+    c.Notify: Session._notify,
+    c.HangUp: Session._hang_up,
+}

@@ -1,0 +1,82 @@
+"""One timer for all calls of the process.
+
+Calls say when they want to be woken; wishes are gathered in slots of 5 ms, so that a hundred calls cost a
+few wake-ups instead of a hundred. How late slots come is the gateway's frame lateness.
+"""
+
+import asyncio
+import heapq
+from typing import Protocol
+
+SLOT_S = 0.005
+
+
+class Ticked(Protocol):
+    """Someone who wants to be woken."""
+
+    slot: int
+
+    def tick(self) -> None:
+        """The time has come. Must not raise."""
+        ...
+
+
+class Ticker:
+    """Wakes each client once per wish. Use from the loop's thread only."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._heap: list[int] = []
+        self._slots: dict[int, list[Ticked]] = {}
+        self._handle: asyncio.TimerHandle | None = None
+        self._armed = 0
+        self.late_s = 0.0  # how late the newest slot was
+
+    def schedule(self, client: Ticked, when: float) -> None:
+        """Wake `client` at `when` (loop time) or up to 5 ms later; replaces its earlier wish."""
+        slot = int(when / SLOT_S) + 1
+        if client.slot == slot:
+            return
+        client.slot = slot
+        clients = self._slots.get(slot)
+        if clients is None:
+            self._slots[slot] = [client]
+            heapq.heappush(self._heap, slot)
+            if self._handle is None or slot < self._armed:
+                self._arm(slot)
+        else:
+            clients.append(client)
+
+    def forget(self, client: Ticked) -> None:
+        """Drop the client's wish."""
+        client.slot = 0
+
+    def _arm(self, slot: int) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._armed = slot
+        self._handle = self._loop.call_at(slot * SLOT_S, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        now = self._loop.time()
+        self.late_s = max(0.0, now - self._armed * SLOT_S)
+        # A little early is on time: the loop's timers have a resolution.
+        last = int((now + 0.0005) / SLOT_S)
+        while self._heap and self._heap[0] <= last:
+            slot = heapq.heappop(self._heap)
+            for client in self._slots.pop(slot):
+                # A client that has changed its wish is in another slot by now.
+                if client.slot == slot:
+                    client.slot = 0
+                    client.tick()
+        if self._heap and self._handle is None:
+            self._arm(self._heap[0])
+
+    def close(self) -> None:
+        """Stop; nobody is woken any more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        self._heap.clear()
+        self._slots.clear()
