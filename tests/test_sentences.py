@@ -240,6 +240,18 @@ SENTENCES: list[tuple[str, str, str, list[str]]] = [
         ["Chỗ ngồi của anh ở hàng A.", "Anh đi thẳng vào nhé."],
     ),
     (
+        "vi-middle-initial",
+        "vi",
+        "Shipper tên là Nguyễn V. An sẽ gọi anh. Anh để ý máy nhé.",
+        ["Shipper tên là Nguyễn V. An sẽ gọi anh.", "Anh để ý máy nhé."],
+    ),
+    (
+        "vi-spaced-ellipsis-goes-on",
+        "vi",
+        "Em đang tìm . . . à đây rồi ạ. Đơn này giao hôm qua.",
+        ["Em đang tìm . . . à đây rồi ạ.", "Đơn này giao hôm qua."],
+    ),
+    (
         "vi-no-space-after-exclamation",
         "vi",
         "Em cảm ơn anh nhiều!Chúc anh một ngày vui.",
@@ -389,6 +401,18 @@ SENTENCES: list[tuple[str, str, str, list[str]]] = [
         "en",
         "You like it and so do I. Great minds think alike.",
         ["You like it and so do I.", "Great minds think alike."],
+    ),
+    (
+        "en-initial-i",
+        "en",
+        "You have met Albert I. Jones before. He is our driver.",
+        ["You have met Albert I. Jones before.", "He is our driver."],
+    ),
+    (
+        "en-quote-then-brackets",
+        "en",
+        'The card says "Thank you." (It is in the box.) Please look.',
+        ['The card says "Thank you." (It is in the box.)', "Please look."],
     ),
     (
         "en-company",

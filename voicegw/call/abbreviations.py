@@ -41,10 +41,11 @@ _EN_TITLES = _words(
     Ft vs e.g i.e eg ie cf viz approx al c.f Attn
     """
 )
-_EN_NUMBERED = _words("No Nos no.s Fig Figs Ext ext Apt Art Sec Ch Vol vol Nr nr p pp Ste Rm Tel tel")
+_EN_NUMBERED = _words("No Nos no.s N° № Fig Figs Ext ext Apt Art Sec Ch Vol vol Nr nr p pp Ste Rm Tel tel")
 _EN_TAILS = _words(
     """
-    a.m p.m A.M P.M etc Inc Ltd Co Corp LLC Bros Jr Sr Esq Ave Blvd Rd Ln Hwy Sq Pl Bldg Dept dept est
+    a.m p.m A.M P.M etc Inc Ltd
+    Co co st ave Corp LLC Bros Jr Sr Esq Ave Blvd Rd Ln Hwy Sq Pl Bldg Dept dept est
     Est Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri min max hr
     hrs mins sec secs oz lb lbs ft kg km cm Ph.D M.D B.A M.A B.Sc M.Sc Univ misc incl excl
     """
@@ -103,13 +104,15 @@ _ENGLISH = SentenceWords(
     starters=_EN_STARTERS,
     links=_EN_LINKS,
 )
+# English sentence openers that are Vietnamese given names: "Nguyễn V. An" is one name.
+_VI_NAMES = _words("An A May")
 # A Vietnamese reply is full of English names and terms, so it knows both.
 _VIETNAMESE = SentenceWords(
     titles=_ENGLISH.titles | _VI_TITLES,
     numbered=_ENGLISH.numbered - _VI_INITIALS,
     tails=_ENGLISH.tails,
     initials=_VI_INITIALS,
-    starters=_ENGLISH.starters | _VI_STARTERS,
+    starters=(_ENGLISH.starters - _VI_NAMES) | _VI_STARTERS,
     links=_ENGLISH.links | _VI_LINKS,
 )
 

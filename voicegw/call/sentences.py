@@ -296,7 +296,7 @@ class SentenceChunker:
         word = "".join(self._buf[self._token : self._ender]).lstrip(_OPENERS)
         words = self._words
         if not word:
-            return _Verdict.END
+            return _Verdict.UNLESS_LOWER  # ". . ."
         if self._is_list_marker():
             return _Verdict.NO_END
         if word in words.titles:
@@ -314,8 +314,9 @@ class SentenceChunker:
 
     def _is_initials(self, word: str) -> bool:
         if len(word) == 1:
-            # "So do I." ends; "J. Smith", "TP. Hồ Chí Minh, Q. Tân Bình" do not.
-            return word.isupper() and (word != "I" or self._token == 0)
+            # "So do I." ends; "I. Newton", "Albert I. Jones", "Q. Tân Bình" do not.
+            before = "".join(self._buf[: self._token]).split()
+            return word.isupper() and (word != "I" or not before or before[-1][0].isupper())
         parts = word.split(".")
         return len(parts) > 1 and all(1 <= len(part) <= 2 and part.isalpha() for part in parts)
 
@@ -340,7 +341,9 @@ class SentenceChunker:
         on = char.islower() or char in ",;:" or kind == _ENDER
         verdict = self._verdict
         self._wait = _NO_WAIT
-        if verdict is _Verdict.UNLESS_NUMBER:
+        if verdict is _Verdict.UNLESS_LOWER:
+            on = on or char in "(["
+        elif verdict is _Verdict.UNLESS_NUMBER:
             on = on or kind == _DIGIT or char == "#"
         elif verdict in (_Verdict.UNLESS_TAIL, _Verdict.IF_STARTER):
             on = on or not (letter or char in _QUOTES)

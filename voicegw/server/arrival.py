@@ -92,6 +92,10 @@ class Arrival:
         else:
             self.session = self._gateway.begin(merged, self._line, self._carrier)
 
+    def resume_by_query(self) -> None:
+        """The URL carries a resume token: there is nothing to wait for. Raises CarrierError."""
+        self.begin(Start())
+
     def lost(self) -> None:
         """The connection is gone."""
         self._done()

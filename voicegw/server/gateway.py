@@ -110,13 +110,17 @@ class Gateway:
             log.info("draining: %d calls in progress", self.calls)
             await asyncio.wait(self._runs, timeout=self.settings.server.drain_s)
 
-    async def close(self) -> None:
-        """End what is left and release everything."""
+    async def end_calls(self, reason: str) -> None:
+        """End all calls now and wait until nothing of them is left."""
         self.draining = True
         for session in list(self._sessions.values()):
-            session.finish("shutdown")
+            session.finish(reason)
         if self._runs:
             await asyncio.wait(self._runs)
+
+    async def close(self) -> None:
+        """End what is left and release everything."""
+        await self.end_calls("shutdown")
         if self._clip_task is not None:
             self._clip_task.cancel()
             await asyncio.wait([self._clip_task])

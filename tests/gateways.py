@@ -1,0 +1,103 @@
+"""A real gateway on a free loopback port, over the scripted provider, for tests of the driver."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from voicegw.config import Settings, load_settings
+from voicegw.rehearsal.provider import ScriptedProvider
+from voicegw.rehearsal.script import Script
+from voicegw.server.front import GatewayServer, make_gateway, make_server
+from voicegw.server.gateway import Gateway
+
+
+def settings_for(folder: Path, **overrides: str) -> Settings:
+    """Settings that name no real provider and keep everything in `folder`."""
+    base = {
+        "server.port": "0",
+        "store.data_dir": str(folder),
+        "provider.base_url": "http://scripted.test/v1",
+        "provider.api_key": "test-key",
+    }
+    return load_settings({}, None, {**base, **{k.replace("__", "."): v for k, v in overrides.items()}})
+
+
+class Running:
+    """A gateway that listens, and its scripted provider."""
+
+    def __init__(self, gateway: Gateway, server: GatewayServer, provider: ScriptedProvider) -> None:
+        self.gateway = gateway
+        self.server = server
+        self.provider = provider
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.server.port}/v1/call"
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.server.port}"
+
+
+@contextlib.asynccontextmanager
+async def running_gateway(
+    folder: Path, script: Script | None = None, **overrides: str
+) -> AsyncIterator[Running]:
+    provider = ScriptedProvider(script)
+    gateway = await make_gateway(settings_for(folder, **overrides), provider)
+    server = make_server(gateway.settings, gateway)
+    serving = asyncio.create_task(server._serve())  # without uvicorn's signal handlers
+    try:
+        await server.listening.wait()
+        yield Running(gateway, server, provider)
+    finally:
+        server.stop()
+        await serving
+        await gateway.close()
+
+
+class Caller:
+    """A client of the native protocol that keeps what it hears."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.events: list[dict[str, Any]] = []
+        self.audio = b""
+
+    async def event(self, kind: str) -> dict[str, Any]:
+        """Receive until an event of this type comes, and return it."""
+        async for message in self.connection:
+            if isinstance(message, bytes):
+                self.audio += message
+                continue
+            event = json.loads(message)
+            self.events.append(event)
+            if event["type"] == kind:
+                return event  # type: ignore[no-any-return]
+        raise AssertionError(
+            f"no {kind}: closed with {self.connection.close_code} {self.connection.close_reason}, "
+            f"after {[e['type'] for e in self.events]}"
+        )
+
+    async def send(self, kind: str, **fields: Any) -> None:
+        await self.connection.send(json.dumps({"type": kind, **fields}))
+
+    async def closed(self) -> tuple[int | None, str | None]:
+        """Receive to the end; return close code and reason."""
+        async for message in self.connection:
+            if isinstance(message, bytes):
+                self.audio += message
+            else:
+                self.events.append(json.loads(message))
+        return self.connection.close_code, self.connection.close_reason
+
+
+@contextlib.asynccontextmanager
+async def caller(url: str) -> AsyncIterator[Caller]:
+    async with connect(url, compression=None) as connection:
+        yield Caller(connection)

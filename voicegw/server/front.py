@@ -1,0 +1,131 @@
+"""The HTTP side of the port, and the process around it: start, readiness, drain, exit."""
+
+import asyncio
+import logging
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from voicegw.agents.personas import load_personas
+from voicegw.config import Settings
+from voicegw.providers.build import build_providers
+from voicegw.providers.http import AiohttpStreams, ByteStreams
+from voicegw.server.gateway import Gateway
+from voicegw.server.socket import CallSocket
+
+log = logging.getLogger(__name__)
+
+
+async def healthz(request: Request) -> Response:
+    """The process is alive."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """New calls are welcome; 503 while the process drains."""
+    gateway: Gateway = request.app.state.gateway
+    status = 503 if gateway.draining else 200
+    return JSONResponse({"ready": status == 200, "calls": gateway.calls}, status_code=status)
+
+
+def make_app(gateway: Gateway) -> Starlette:
+    """The HTTP routes around a gateway."""
+    app = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz)])
+    app.state.gateway = gateway
+    return app
+
+
+class GatewayServer(uvicorn.Server):
+    """uvicorn, with SIGTERM meaning: no new calls, let those in progress finish, then exit 0."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+        self._loop = asyncio.get_running_loop()
+        self._drain: asyncio.Task[None] | None = None
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the port."""
+        await super().startup(sockets)
+        self.listening.set()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """First signal: drain. Second, or Ctrl-C: stop now."""
+        if sig == signal.SIGINT or self._drain is not None:
+            self._loop.call_soon_threadsafe(self.stop)
+        else:
+            self._loop.call_soon_threadsafe(self._begin_drain)
+
+    def _begin_drain(self) -> None:
+        if self._drain is None:
+            self._drain = self._loop.create_task(self._drain_and_stop(), name="drain")
+
+    async def _drain_and_stop(self) -> None:
+        await self._gateway.drain()
+        self.stop()
+
+    def stop(self) -> None:
+        """End the server."""
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the port; calls that are still in progress end first, with a word to the other side."""
+        await self._gateway.end_calls("shutdown")
+        await super().shutdown(sockets)
+
+    async def finish_drain(self) -> None:
+        """Await the drain task, if there was one."""
+        if self._drain is not None:
+            self._drain.cancel()
+            await asyncio.wait([self._drain])
+
+
+async def make_gateway(settings: Settings, streams: ByteStreams | None = None) -> Gateway:
+    """Make a gateway on the running loop. Raises ConfigError."""
+    personas = load_personas(settings)
+    providers = build_providers(settings, streams or AiohttpStreams())
+    return Gateway(settings, personas, providers)
+
+
+def make_server(settings: Settings, gateway: Gateway) -> GatewayServer:
+    """Make the server of the gateway's port."""
+    app = make_app(gateway)
+    config = uvicorn.Config(
+        app,
+        host=settings.server.host,
+        port=settings.server.port,
+        ws=CallSocket,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        # Calls have been ended before; what is left are half-open handshakes.
+        timeout_graceful_shutdown=2,
+    )
+    config.load()
+    # uvicorn wraps the application; the call sockets need the gateway behind it.
+    config.app = app
+    return GatewayServer(config, gateway)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal ends it."""
+    gateway = await make_gateway(settings)
+    server = make_server(settings, gateway)
+    gateway.start()
+    try:
+        await server.serve()
+    finally:
+        await server.finish_drain()
+        await gateway.close()
