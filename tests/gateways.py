@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from voicegw.config import Settings, load_settings
 from voicegw.rehearsal.provider import ScriptedProvider
@@ -71,29 +72,32 @@ class Caller:
 
     async def event(self, kind: str) -> dict[str, Any]:
         """Receive until an event of this type comes, and return it."""
-        async for message in self.connection:
-            if isinstance(message, bytes):
-                self.audio += message
-                continue
-            event = json.loads(message)
-            self.events.append(event)
-            if event["type"] == kind:
-                return event  # type: ignore[no-any-return]
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                event = self._keep(await self.connection.recv())
+                if event is not None and event["type"] == kind:
+                    return event
         raise AssertionError(
             f"no {kind}: closed with {self.connection.close_code} {self.connection.close_reason}, "
             f"after {[e['type'] for e in self.events]}"
         )
+
+    def _keep(self, message: str | bytes) -> dict[str, Any] | None:
+        if isinstance(message, bytes):
+            self.audio += message
+            return None
+        event: dict[str, Any] = json.loads(message)
+        self.events.append(event)
+        return event
 
     async def send(self, kind: str, **fields: Any) -> None:
         await self.connection.send(json.dumps({"type": kind, **fields}))
 
     async def closed(self) -> tuple[int | None, str | None]:
         """Receive to the end; return close code and reason."""
-        async for message in self.connection:
-            if isinstance(message, bytes):
-                self.audio += message
-            else:
-                self.events.append(json.loads(message))
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                self._keep(await self.connection.recv())
         return self.connection.close_code, self.connection.close_reason
 
 

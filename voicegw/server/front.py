@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from voicegw.agents.personas import load_personas
 from voicegw.config import Settings
@@ -39,6 +40,26 @@ def make_app(gateway: Gateway) -> Starlette:
     app = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz)])
     app.state.gateway = gateway
     return app
+
+
+class GuardedHttp(H11Protocol):
+    """uvicorn's HTTP, which by itself leaves a half-sent first request open for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Give the first request `server.handshake_s` to be there."""
+        super().connection_made(transport)
+        gateway: Gateway = self.config.app.state.gateway  # type: ignore[union-attr]
+        self._guard = self.loop.call_later(gateway.settings.server.handshake_s, self._cut)
+
+    def _cut(self) -> None:
+        # No request-response cycle yet, and no upgrade: only a beginning of a request, or nothing.
+        if getattr(self, "cycle", None) is None and self.transport.get_protocol() is self:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The timer goes with the connection."""
+        self._guard.cancel()
+        super().connection_lost(exc)
 
 
 class GatewayServer(uvicorn.Server):
@@ -106,6 +127,7 @@ def make_server(settings: Settings, gateway: Gateway) -> GatewayServer:
         app,
         host=settings.server.host,
         port=settings.server.port,
+        http=GuardedHttp,
         ws=CallSocket,
         lifespan="off",
         access_log=False,

@@ -138,16 +138,15 @@ class Session:
         self._wake()
 
     def received(self, message: Message) -> None:
-        """Take a message from the connection. Raises CarrierError when the connection must end."""
+        """Take a message from the connection. One that is fatally wrong ends the call."""
         if self._carrier is None or self._ended.is_set():
             return
         try:
             items = self._carrier.parse(message)
         except CarrierError as error:
-            if error.fatal:
-                self.finish("carrier_error")
-                raise
             self._send(self._carrier.error(error.code, error.message, error.hint))
+            if error.fatal:
+                self.finish("carrier_error", close_code=error.close_code)
             return
         self.take(items)
 
@@ -405,7 +404,7 @@ class Session:
 
     # The end
 
-    def finish(self, reason: str) -> None:
+    def finish(self, reason: str, *, close_code: int = 1000) -> None:
         """End the call; `run` then returns. Harmless when it has ended already."""
         if self._ended.is_set():
             return
@@ -422,7 +421,7 @@ class Session:
         self._ticker.forget(self)
         if self._line is not None:
             line, self._line = self._line, None
-            line.close(1000, reason)
+            line.close(close_code, reason)
 
     async def run(self, on_begun: Callable[[], None]) -> None:
         """Drive the call to its end. `on_begun` is called once tasks can be started."""

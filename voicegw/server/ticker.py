@@ -27,7 +27,8 @@ class Ticker:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._heap: list[int] = []
-        self._slots: dict[int, list[Ticked]] = {}
+        # Dicts as ordered sets: a wish that changes leaves at once, and holds no ended call in memory.
+        self._slots: dict[int, dict[Ticked, None]] = {}
         self._handle: asyncio.TimerHandle | None = None
         self._armed = 0
         self.late_s = 0.0  # how late the newest slot was
@@ -37,19 +38,29 @@ class Ticker:
         slot = int(when / SLOT_S) + 1
         if client.slot == slot:
             return
+        self.forget(client)
         client.slot = slot
         clients = self._slots.get(slot)
         if clients is None:
-            self._slots[slot] = [client]
+            self._slots[slot] = {client: None}
             heapq.heappush(self._heap, slot)
             if self._handle is None or slot < self._armed:
                 self._arm(slot)
         else:
-            clients.append(client)
+            clients[client] = None
 
     def forget(self, client: Ticked) -> None:
         """Drop the client's wish."""
-        client.slot = 0
+        if client.slot:
+            clients = self._slots.get(client.slot)
+            if clients is not None:
+                clients.pop(client, None)
+            client.slot = 0
+
+    @property
+    def waiting(self) -> int:
+        """Clients that want to be woken."""
+        return sum(len(clients) for clients in self._slots.values())
 
     def _arm(self, slot: int) -> None:
         if self._handle is not None:
@@ -66,7 +77,7 @@ class Ticker:
         while self._heap and self._heap[0] <= last:
             slot = heapq.heappop(self._heap)
             for client in self._slots.pop(slot):
-                # A client that has changed its wish is in another slot by now.
+                # One that was woken may have ended another of this slot.
                 if client.slot == slot:
                     client.slot = 0
                     client.tick()
