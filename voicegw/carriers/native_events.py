@@ -4,6 +4,7 @@ Server events are the call's notices plus those of the connection below; the las
 of the gateway that are still to come, and stands here so that clients can be written once.
 """
 
+import json
 import re
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
@@ -242,3 +243,7 @@ def schema() -> dict[str, Any]:
         "$defs": dict(sorted(definitions.items())),
         "oneOf": [{"$ref": f"#/$defs/{name}"} for name in sorted(definitions)],
     }
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=2, ensure_ascii=False))
