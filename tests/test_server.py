@@ -270,3 +270,13 @@ async def test_nothing_of_a_call_lives_on(tmp_path: Path) -> None:
         assert len(asyncio.all_tasks()) <= tasks
         assert open_sockets() <= sockets
         assert running.gateway.ticker.waiting == 0
+
+
+async def test_a_full_disk_refuses_the_call_with_a_word(tmp_path: Path) -> None:
+    """A call that cannot be kept is not begun: every call that was sent `ready` leaves a trace."""
+    (tmp_path / "journals").write_text("in the way")
+    async with running_gateway(tmp_path) as running, caller(running.url) as someone:
+        await someone.send("start")
+        assert (await someone.event("error"))["code"] == "no_journal"
+        assert (await someone.closed())[0] == 1011
+        assert running.gateway.calls == 0

@@ -52,7 +52,7 @@ class Gateway:
             raise GatewayFull(f"all {self.settings.server.max_calls} calls are in use", retry_after=5)
 
     def begin(self, start: Start, line: Line, carrier: Carrier) -> Session:
-        """Begin a call. Raises CarrierError for an unknown persona, OSError when it has no journal."""
+        """Begin a call. Raises CarrierError for an unknown persona, or when no journal can be written."""
         name = start.persona or self.settings.persona.default
         persona = self.personas.get(name)
         if persona is None:
@@ -65,9 +65,18 @@ class Gateway:
                 close_code=1008,
             )
         call_id, token = secrets.token_hex(8), secrets.token_urlsafe(24)
-        journal = Journal(
-            Path(self.settings.store.data_dir) / "journals" / f"{call_id}.jsonl", call_id, persona.call
-        )
+        path = Path(self.settings.store.data_dir) / "journals" / f"{call_id}.jsonl"
+        try:
+            journal = Journal(path, call_id, persona.call)
+        except OSError as error:
+            log.error("no journal can be written in %s: %s", path.parent, error.strerror)
+            raise CarrierError(
+                "no_journal",
+                "The gateway cannot keep this call.",
+                "Try again later.",
+                fatal=True,
+                close_code=1011,
+            ) from error
         session = Session(
             call_id,
             token,

@@ -133,6 +133,7 @@ class Session:
     def _lose_line(self) -> None:
         self._lost_at = self._loop.time()
         now = self._now()
+        self._journal.flush()
         self._feed(*self._mouth.heard(now, at_once=True), e.CarrierLost())
         self._mouth.rewind(now)
         self._wake()
@@ -238,7 +239,8 @@ class Session:
 
     async def _run_stt(self, utterance_id: int, pcm: bytes) -> None:
         try:
-            language = self.start.language or self.persona.call.language
+            # Whisper takes the bare language: "vi", not "vi-VN".
+            language = (self.start.language or self.persona.call.language).partition("-")[0].lower()
             heard = await self._providers.stt.transcribe(pcm, language=language, prompt=None)
         except ProviderError as error:
             self._provider_failed(error)

@@ -174,11 +174,6 @@ class CallSocket(asyncio.Protocol):
             (arrival.session or arrival).received(message)
         except CarrierError as error:
             self._fail(error)
-        except OSError as error:
-            log.error("no journal can be written: %s", error.strerror)
-            self._fail(
-                CarrierError("no_journal", "The gateway cannot keep this call.", fatal=True, close_code=1011)
-            )
 
     def _guard(self, work: Any) -> None:
         try:
