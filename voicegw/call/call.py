@@ -18,6 +18,7 @@ from voicegw.call import events as e
 from voicegw.call import notices as n
 from voicegw.call.dialogue import Dialogue
 from voicegw.call.patience import Patience
+from voicegw.call.playback import Playback
 from voicegw.call.reply import Kind, Reply, Stages
 from voicegw.call.sentences import SentenceChunker
 from voicegw.call.settings import CallSettings
@@ -81,6 +82,7 @@ class Call:
         self._check_ins = 0
         self._failures = 0
         self._misheard = False
+        self._failure_code = ""
         self._keys = ""
         self._keys_due = 0
         self._lost = False
@@ -141,7 +143,7 @@ class Call:
     def _on_hung_up(self, event: e.HungUp) -> None:
         self._patience.stop(self._now)
         if self._reply is not None:
-            self._remember(self._reply)
+            self._remember(self._reply, cut=True)
             self._reply = None
         self._turns.reset()
         self._go(State.ENDED)
@@ -168,6 +170,9 @@ class Call:
             self._voice_goes_on(event)
         elif self._turns.phase is Phase.VOICED:
             self._voice_ended(event)
+        elif self._turns.phase is Phase.QUIET:
+            # The end of a voice that was no turn, or not any more: its audio is kept for nothing.
+            self._out.append(c.ReleaseAudio(event.at_sample))
 
     def _voice_began(self, event: e.VoiceActivity) -> None:
         if self._state is State.ENDING:
@@ -182,7 +187,6 @@ class Call:
             self._out.append(c.PauseSpeech())
         else:
             # Also when the turn had ended and its transcript was on its way: it is the same turn.
-            self._patience.stop(self._now)
             self._listen()
 
     def _voice_goes_on(self, event: e.VoiceActivity) -> None:
@@ -215,7 +219,7 @@ class Call:
         if self._turns.phase is Phase.ENDED and was is not Phase.ENDED:
             self._last_word = self._now - samples_to_us(event.at_sample - self._turns.last_voice)
             self._turn_over_at = self._now
-            self._patience.wait_from(self._last_word)
+            self._wait_from(self._last_word)
             self._go(State.THINKING)
             self._commit_turn()
 
@@ -231,20 +235,24 @@ class Call:
         self._commit_turn()
 
     def _on_transcript_failed(self, event: e.TranscriptFailed) -> None:
-        if not self._turns.transcribed(event.utterance_id, ""):
+        if not self._turns.failed(event.utterance_id):
             self.ignored += 1
             return
-        if self._turns.phase is not Phase.ENDED:
-            # It was speculative: the end of the turn asks once more.
-            self._turns.forget(event.utterance_id)
-            return
+        self._failure_code = event.code
+        self._commit_turn()
+
+    def _reject_torn_turn(self) -> None:
+        """Words are missing: to answer the rest would be to answer something that was not said."""
         self._drop_turn()
-        self._notify(n.Transcript("rejected", "", reason=event.code))
-        self._apologise(self._phrases.not_understood or self._phrases.apology, event.code)
+        self._notify(n.Transcript("rejected", "", reason=self._failure_code))
+        self._apologise(self._phrases.not_understood or self._phrases.apology, self._failure_code)
 
     def _commit_turn(self) -> None:
         """Ask the model, if the turn is over and its words are there."""
         if not self._turns.over:
+            return
+        if self._turns.torn:
+            self._reject_torn_turn()
             return
         text = self._turns.text
         self._out.append(c.ReleaseAudio(self._turns.last_voice))
@@ -261,7 +269,6 @@ class Call:
     def _not_understood(self) -> None:
         """Say so, but not twice in a row: then it is rather noise than a caller."""
         if self._misheard or not self._phrases.not_understood:
-            self._patience.stop(self._now)
             self._listen()
             return
         self._misheard = True
@@ -269,6 +276,9 @@ class Call:
 
     def _drop_turn(self) -> None:
         """What the caller said just now is no turn."""
+        if self._turns.phase is Phase.VOICED:
+            # Its voice may go on: that is then told as a new one.
+            self._notify(n.VoiceStopped(self._turns.last_voice // SAMPLES_PER_MS))
         for utterance in self._turns.reset():
             if utterance.text is None:
                 self._out.append(c.CancelTranscribe(utterance.utterance_id))
@@ -294,6 +304,11 @@ class Call:
         if len(self._keys) >= MOST_KEYS:
             self._take_keys()
 
+    @property
+    def _keys_wait(self) -> bool:
+        """True when only time is missing: what the caller is saying at the same time comes first."""
+        return bool(self._keys) and self._turns.phase is Phase.QUIET
+
     def _take_keys(self) -> None:
         keys, self._keys = self._keys, ""
         self._take_words(keys, "keypad")
@@ -305,7 +320,7 @@ class Call:
             return
         self._cut_reply()
         self._drop_turn()
-        self._patience.wait_from(self._now)
+        self._wait_from(self._now)
         self._notify(n.Transcript("final", text, source="text" if source == "text" else "keypad"))
         self._committed = None
         self._ask(text, Stages(self._now, self._now, self._now))
@@ -329,7 +344,7 @@ class Call:
 
     def _say(self, kind: Kind, text: str, *, clip: bool = False) -> Reply:
         """Say a fixed sentence. With `clip` its audio must need no provider."""
-        self._patience.wait_from(self._now)
+        self._wait_from(self._now)
         reply = self._new_reply(kind)
         self._speak(reply, text, clip=clip)
         return reply
@@ -345,6 +360,9 @@ class Call:
             if reply.stages is not None and reply.stages.first_sentence is None:
                 reply.stages.first_sentence = self._now
             self._speak(reply, reply.pending.popleft())
+        if reply.closing and not reply.pending:
+            self._speak(reply, reply.closing, clip=True)
+            reply.closing = ""
 
     def _current(self, reply_id: int) -> Reply | None:
         """The one place where late answers of the model are dropped."""
@@ -387,21 +405,24 @@ class Call:
         if not spoken:
             self.ignored += 1
             return
-        spoken.samples = event.samples
-        spoken.complete = event.done
+        spoken.samples = max(spoken.samples, event.samples)
+        spoken.complete = spoken.complete or event.done
 
     def _on_speech_failed(self, event: e.SpeechFailed) -> None:
         reply = self._reply
         spoken = reply and reply.playback.get(event.speech_id)
-        if reply is None or not spoken:
+        if reply is None or not spoken or spoken.complete:
             self.ignored += 1
             return
         spoken.broken = True
-        # Without its voice the rest of the reply is of no use; what has arrived of it is played.
+        # Without its voice the rest of the reply is of no use; what the caller hears of it already goes on.
         if reply.asked:
             reply.asked = False
             self._out.append(c.CancelAsk(reply.reply_id))
         reply.pending.clear()
+        if not reply.playback.begun and not self._undecided:
+            self._out.append(c.ClearSpeech())
+            reply.playback = Playback()
         self._fail(reply, event.code)
 
     def _on_speech_began(self, event: e.SpeechBegan) -> None:
@@ -428,17 +449,25 @@ class Call:
         if reply is None or not spoken:
             self.ignored += 1
             return
+        further = event.samples > spoken.played
         spoken.played = max(spoken.played, event.samples)
         spoken.done = spoken.done or event.done
-        if not event.done:
-            return
-        self._speak_pending(reply)
-        if not self._end_reply_if_heard(reply) and not reply.playback.unfinished:
-            # The model is slower than the voice: the caller waits again.
-            self._patience.wait_from(self._now)
+        if event.done:
+            self._speak_pending(reply)
+            if self._end_reply_if_heard(reply):
+                return
+        if further:
+            self._patience.stop(self._now)
+        if not reply.playback.sounding:
+            # The model or TTS is slower than the voice: the caller waits again.
+            self._wait_from(self._now)
 
     def _end_reply_if_heard(self, reply: Reply) -> bool:
+        """End a reply of which all was heard. One that made no sound at all has failed."""
         if not reply.finished:
+            return False
+        if not reply.started and not reply.failed:
+            self._fail(reply, "no_audio")
             return False
         self._remember(reply)
         self._reply = None
@@ -456,12 +485,12 @@ class Call:
         return True
 
     def _remember(self, reply: Reply, *, cut: bool = False) -> None:
-        heard = reply.playback.heard_text
-        self._dialogue.agent_heard(heard)
+        self._dialogue.agent_heard(reply.playback.remembered_text)
         if reply.started:
-            self._notify(n.SpeechStopped(reply.reply_id, heard, cut))
+            self._notify(n.SpeechStopped(reply.reply_id, reply.playback.heard_text, cut))
 
     def _listen(self) -> None:
+        self._patience.stop(self._now)
         self._idle_since = self._now
         self._go(State.LISTENING)
 
@@ -508,14 +537,17 @@ class Call:
             self._go(State.ENDED)
             self._out.append(c.HangUp(reply.hang_up))
             return
+        if reply.failed:
+            # Two of its sentences were on their way: the caller is told once.
+            return
         self._failures += 1
         reply.failed = True
         if self._failures >= self._settings.limits.failures:
             self._farewell("provider_failure", protected=True)
             return
-        self._speak_pending(reply)
         self._notify(n.Rung("apology", self._phrases.apology, code))
-        self._speak(reply, self._phrases.apology, clip=True)
+        reply.closing = self._phrases.apology
+        self._speak_pending(reply)
 
     def _apologise(self, text: str, code: str) -> None:
         """There is no reply to attach an apology to."""
@@ -531,7 +563,7 @@ class Call:
     def _on_tick(self, event: e.Tick) -> None:
         if self._now >= self._ends_at and self._state is not State.ENDING:
             self._farewell("max_call_length", protected=True)
-        elif self._keys and self._now >= self._keys_due:
+        elif self._keys_wait and self._now >= self._keys_due:
             self._take_keys()
         elif not self._lost and (due := self._patience.due_us) is not None and self._now >= due:
             self._run_out_of_patience()
@@ -572,7 +604,7 @@ class Call:
         waits = [self._idle_due]
         if self._state is not State.ENDING:
             waits.append(self._ends_at)
-        if self._keys:
+        if self._keys_wait:
             waits.append(self._keys_due)
         if not self._lost:
             waits.append(self._patience.due_us)
@@ -581,14 +613,23 @@ class Call:
     # The carrier
 
     def _on_carrier_lost(self, event: e.CarrierLost) -> None:
-        self._lost = True
         self._patience.stop(self._now)
+        self._lost = True
+        if self._undecided:
+            # Nobody is there to go on interrupting; whoever comes back hears the rest.
+            self._drop_turn()
+            self._keep_floor()
 
     def _on_carrier_back(self, event: e.CarrierBack) -> None:
         self._lost = False
         self._idle_since = self._now
-        if self._state is State.THINKING:
-            self._patience.wait_from(self._now)
+        if self._reply is not None or self._state is State.THINKING:
+            self._wait_from(self._now)
+
+    def _wait_from(self, since: int) -> None:
+        """The caller hears nothing and waits for us, if there is a caller."""
+        if not self._lost:
+            self._patience.wait_from(since)
 
 
 _HANDLERS: dict[type, Callable[[Call, Any], None]] = {

@@ -140,12 +140,15 @@ class Ear:
         return b"".join(islice(self._frames, start, stop))
 
     def release(self, before_sample: int) -> None:
-        """Forget what lies before `before_sample`, except the pre-roll that a new turn may need."""
-        keep = (self.position - before_sample) // FRAME_SAMPLES
+        """Forget what lies before `before_sample`, except the pre-roll that a new turn may need.
+
+        While nobody speaks nothing but that pre-roll is kept, however late this is said.
+        """
+        keep = (self.position - before_sample) // FRAME_SAMPLES if self._speaking else 0
         frames = self._frames
         while len(frames) > max(IDLE_FRAMES, keep):
             frames.popleft()
-        if not self._speaking and keep <= IDLE_FRAMES:
+        if not self._speaking:
             self._limit = IDLE_FRAMES
 
     @property

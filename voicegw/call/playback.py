@@ -6,7 +6,7 @@ model's history never holds more than was heard.
 
 from dataclasses import dataclass
 
-from voicegw.audio.pcm import SAMPLE_RATE_HZ
+from voicegw.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 # Speech runs at about 15 characters a second in both languages: used until a sentence's length is known.
 SAMPLES_PER_CHAR = SAMPLE_RATE_HZ // 15
@@ -25,6 +25,11 @@ class Spoken:
     begun: bool = False
     done: bool = False
     broken: bool = False  # TTS failed in its middle: what arrived is not all of it
+
+    @property
+    def dry(self) -> bool:
+        """True when all that has arrived was heard, and there is more to come: TTS is too slow."""
+        return not self.complete and not self.broken and self.played + FRAME_SAMPLES > self.samples
 
     @property
     def heard(self) -> str:
@@ -69,8 +74,18 @@ class Playback:
         return any(spoken.begun for spoken in self._spoken.values())
 
     @property
+    def sounding(self) -> bool:
+        """True while the caller hears a sentence, or has audio of one still to hear."""
+        return any(spoken.begun and not spoken.done and not spoken.dry for spoken in self._spoken.values())
+
+    @property
     def heard_text(self) -> str:
-        """All that was heard of this stretch and belongs into the model's history."""
+        """All that the caller heard of this stretch."""
+        return " ".join(heard for spoken in self._spoken.values() if (heard := spoken.heard))
+
+    @property
+    def remembered_text(self) -> str:
+        """What of it belongs into the model's history."""
         return " ".join(
             heard for spoken in self._spoken.values() if spoken.remembered and (heard := spoken.heard)
         )

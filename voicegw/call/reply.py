@@ -48,9 +48,10 @@ class Reply:
     started: bool = False
     failed: bool = False  # a prepared phrase stands in for what is missing of it
     pending: deque[str] = field(default_factory=deque)
+    closing: str = ""  # that phrase, until it is its turn: it is said behind what there is of the reply
     playback: Playback = field(default_factory=Playback)
 
     @property
     def finished(self) -> bool:
         """True when all of it was heard."""
-        return not self.asked and not self.pending and not self.playback.unfinished
+        return not (self.asked or self.pending or self.closing or self.playback.unfinished)

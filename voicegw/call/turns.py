@@ -23,12 +23,13 @@ class Phase(Enum):
 
 @dataclass(slots=True)
 class Utterance:
-    """A range that was sent to STT. `text` is None until the answer comes."""
+    """A range that was sent to STT. `text` is None until the answer comes, "" if none came (`failed`)."""
 
     utterance_id: int
     from_sample: int
     to_sample: int
     text: str | None = None
+    failed: bool = False
 
 
 class Turns:
@@ -84,7 +85,7 @@ class Turns:
         if silence >= self._end:
             self.phase = Phase.ENDED
             return fresh, None
-        return fresh, self.last_voice + self._end
+        return fresh, self.last_voice + (self._end if silence >= self._pause else self._pause)
 
     def _new_utterance(self, to_sample: int) -> Utterance:
         self._utterances += 1
@@ -98,10 +99,23 @@ class Turns:
                 return True
         return False
 
-    def forget(self, utterance_id: int) -> None:
-        """A speculative utterance got no answer: the next step makes a new one."""
-        if self.utterance is not None and self.utterance.utterance_id == utterance_id:
-            self.utterance = None
+    def failed(self, utterance_id: int) -> bool:
+        """STT gave no answer. Returns False when it is of an utterance that is not wanted any more.
+
+        One that was speculative is forgotten: the end of the turn makes a new one.
+        """
+        for utterance in self.wanted:
+            if utterance.utterance_id == utterance_id:
+                utterance.text, utterance.failed = "", True
+                if utterance is self.utterance and self.phase is not Phase.ENDED:
+                    self.utterance = None
+                return True
+        return False
+
+    @property
+    def torn(self) -> bool:
+        """True when a part of the turn got no transcript: what is left of it says something else."""
+        return any(utterance.failed for utterance in self.wanted)
 
     @property
     def wanted(self) -> list[Utterance]:

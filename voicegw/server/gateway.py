@@ -106,7 +106,7 @@ class Gateway:
     def resume(self, token: str) -> Session:
         """Return the call that `token` goes on with. Raises CarrierError when it is over or unknown."""
         session = self._sessions.get(token)
-        if session is None:
+        if session is None or session.ended:
             raise CarrierError(
                 "unknown_resume_token", "There is no such call any more.", "Begin a new one.", fatal=True
             )

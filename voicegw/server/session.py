@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from voicegw.agents.personas import Persona
+from voicegw.audio.pcm import FRAME_BYTES
 from voicegw.call import commands as c
 from voicegw.call import events as e
 from voicegw.call.call import Call
@@ -85,12 +86,21 @@ class Session:
         self._ended = asyncio.Event()
         # What the connection sent before `run` had its first turn on the loop.
         self._early: list[Inbound] = []
+        self._early_messages: list[Message] = []
         self.end_reason = ""
+
+    @property
+    def ended(self) -> bool:
+        """True when the call is over, though its tasks may not be gone yet."""
+        return self._ended.is_set()
 
     # The connection
 
     def attach(self, line: Line, carrier: Carrier) -> None:
         """Begin, or go on, over this connection. The one before it, if any, is closed."""
+        if self._ended.is_set():
+            line.close(1000, self.end_reason)
+            return
         resumed = self._carrier is not None
         if self._line is not None:
             self._line.close(4409, "resumed on another connection")
@@ -121,9 +131,16 @@ class Session:
             )
             early, self._early = self._early, []
             self.take(early)
+            messages, self._early_messages = self._early_messages, []
+            for message in messages:
+                self.received(message)
 
     def lost(self, line: Line) -> None:
         """The connection is gone. The call waits for another one."""
+        if self._carrier is None:
+            # It was never told `ready`: nobody knows how to come back.
+            self.finish("carrier_lost")
+            return
         if line is not self._line:
             return
         self._line = None
@@ -140,7 +157,10 @@ class Session:
 
     def received(self, message: Message) -> None:
         """Take a message from the connection. One that is fatally wrong ends the call."""
-        if self._carrier is None or self._ended.is_set():
+        if self._ended.is_set():
+            return
+        if self._carrier is None:
+            self._early_messages.append(message)
             return
         try:
             items = self._carrier.parse(message)
@@ -158,11 +178,17 @@ class Session:
             return
         for item in items:
             if type(item) is bytes:
-                events = self._ear.hear(item, self._now())
-                if events:
-                    self._feed(*events)
+                self._hear(item)
             else:
                 self._take_other(item)
+
+    def _hear(self, pcm: bytes) -> None:
+        # Frame by frame: what the call asks for at one frame must be known to the ear at the next, or a
+        # burst would end another turn than the same audio at an even pace.
+        for start in range(0, len(pcm), FRAME_BYTES):
+            events = self._ear.hear(pcm[start : start + FRAME_BYTES], self._now())
+            if events:
+                self._feed(*events)
 
     def _take_other(self, item: Inbound) -> None:
         match item:
@@ -213,7 +239,7 @@ class Session:
         except Exception:
             # A mistake of ours ends this call and no other.
             log.exception("call %s ends: its rules failed", self.call_id)
-            self.finish("internal_error")
+            self.finish("internal_error", close_code=1011)
         finally:
             self._feeding = False
         self._wake()
@@ -355,6 +381,14 @@ class Session:
 
     def tick(self) -> None:
         """The ticker calls: send what is due, tell what was heard, fill what is missing."""
+        try:
+            self._tick()
+        except Exception:
+            # The ticker has other calls to wake.
+            log.exception("call %s ends: its driver failed", self.call_id)
+            self.finish("internal_error", close_code=1011)
+
+    def _tick(self) -> None:
         now = self._now()
         if self._lost_at is None:
             if now >= self._ear.gap_due_us:
@@ -373,14 +407,15 @@ class Session:
 
     def _pump(self) -> None:
         """Send what is due now."""
-        if self._line is None or self._carrier is None:
+        line, carrier = self._line, self._carrier
+        if line is None or carrier is None:
             return
         now = self._now()
         for item in self._mouth.due(now):
             if type(item) is bytes:
-                self._line.send(self._carrier.render(item))
+                line.send(carrier.render(item))
             elif type(item) is SpeechSent:
-                self._send(self._carrier.mark(item.speech_id))
+                self._send(carrier.mark(item.speech_id))
             elif isinstance(item, e.SpeechBegan):
                 self._feed(item)
         played = self._mouth.heard(now)
@@ -413,10 +448,13 @@ class Session:
         self.end_reason = reason
         now = self._now()
         last: list[e.Event] = [*self._mouth.heard(now, at_once=True), e.HungUp(reason)]
-        for event in last:
-            self._journal.write(event, now)
-            with contextlib.suppress(RuntimeError):
+        try:
+            for event in last:
+                self._journal.write(event, now)
                 self._call.receive(event, now)
+        except (OSError, RuntimeError):
+            # It ends all the same: what follows frees the line and the tasks.
+            log.exception("call %s: its end could not be kept", self.call_id)
         if self._carrier is not None:
             self._send(self._carrier.hang_up(reason))
         self._ended.set()
@@ -434,10 +472,17 @@ class Session:
                 await self._ended.wait()
                 for task in list(self._running.values()):
                     task.cancel()
+        except Exception:
+            # A mistake of ours in one of its tasks.
+            log.exception("call %s ends: a task of it failed", self.call_id)
+            self.finish("internal_error", close_code=1011)
         finally:
             self.finish("stopped")
             self._tasks = None
-            self._journal.close()
+            try:
+                self._journal.close()
+            except OSError as error:
+                log.error("call %s: its journal is not whole: %s", self.call_id, error.strerror)
 
 
 _DO: dict[type, Callable[[Session, Any], None]] = {

@@ -7,7 +7,7 @@ websockets' sans-I/O `ServerProtocol`; messages go on by plain calls, without a 
 import asyncio
 import logging
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from websockets.exceptions import InvalidState
@@ -54,8 +54,8 @@ class CallSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over a connection whose request says upgrade."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have all of its methods, but are no subclass of it.
+        self._transport = cast(asyncio.Transport, transport)
         self._connections.add(self)
         self._timer = self._loop.call_later(self._gateway.settings.server.handshake_s, self._abort)
 

@@ -44,8 +44,7 @@ class Ticker:
         if clients is None:
             self._slots[slot] = {client: None}
             heapq.heappush(self._heap, slot)
-            if self._handle is None or slot < self._armed:
-                self._arm(slot)
+            self._arm(slot)
         else:
             clients[client] = None
 
@@ -63,7 +62,10 @@ class Ticker:
         return sum(len(clients) for clients in self._slots.values())
 
     def _arm(self, slot: int) -> None:
+        """Have the timer go off at `slot`, if it does not sooner."""
         if self._handle is not None:
+            if self._armed <= slot:
+                return
             self._handle.cancel()
         self._armed = slot
         self._handle = self._loop.call_at(slot * SLOT_S, self._fire)
@@ -81,7 +83,8 @@ class Ticker:
                 if client.slot == slot:
                     client.slot = 0
                     client.tick()
-        if self._heap and self._handle is None:
+        # Also when a client's new wish has armed the timer: it may be later than one that waited already.
+        if self._heap:
             self._arm(self._heap[0])
 
     def close(self) -> None:

@@ -58,21 +58,28 @@ class Journal:
         self._size += len(line)
 
     def flush(self) -> None:
-        """Hand what waits to the operating system: it then survives the end of the process."""
+        """Hand what waits to the operating system: it then survives the end of the process.
+
+        Raises OSError (disk full); what waited is dropped then, so that memory stays bounded.
+        """
         if self._lines:
-            data = ("\n".join(self._lines) + "\n").encode()
+            # Half a surrogate pair, from a sloppy provider, is no UTF-8; written as an escape it is JSON.
+            data = memoryview(("\n".join(self._lines) + "\n").encode(errors="backslashreplace"))
             self._lines.clear()
             self._size = 0
-            os.write(self._file, data)
+            while data:
+                data = data[os.write(self._file, data) :]
 
     def sync(self) -> None:
         """Make what was flushed survive the end of the machine. Blocks: call it in a thread."""
         os.fsync(self._file)
 
     def close(self) -> None:
-        """Flush and close; nothing may be written after it."""
-        self.flush()
-        os.close(self._file)
+        """Flush and close; nothing may be written after it. Raises OSError, and is closed all the same."""
+        try:
+            self.flush()
+        finally:
+            os.close(self._file)
 
 
 def read_journal(path: Path) -> tuple[CallSettings, Iterator[tuple[Event, int]]]:
@@ -80,7 +87,8 @@ def read_journal(path: Path) -> tuple[CallSettings, Iterator[tuple[Event, int]]]
 
     Raises ConfigError when the file is no journal.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    # Only "\n" ends a line: what callers say may hold other characters that `splitlines` takes for one.
+    lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
     try:
         head = json.loads(lines[0])
         if head["format"] != FORMAT:
@@ -91,13 +99,13 @@ def read_journal(path: Path) -> tuple[CallSettings, Iterator[tuple[Event, int]]]
     return settings, _events(path, lines)
 
 
-def _events(path: Path, lines: list[str]) -> Iterator[tuple[Event, int]]:
+def _events(path: Path, lines: list[bytes]) -> Iterator[tuple[Event, int]]:
     for number, line in enumerate(lines[1:], start=2):
         try:
             found = json.loads(line)
             now, kind = found.pop("t"), _EVENTS[found.pop("e")]
             event = kind(**found)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             if number == len(lines):
                 # The process was killed while it wrote this line.
                 return
