@@ -1,19 +1,24 @@
 """The command line: one module per command; all work is done in the rooms below."""
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from voicegw.config import load_settings
-from voicegw.errors import ConfigError
+from voicegw.errors import ConfigError, VoicegwError
 
 app = typer.Typer(
     help="A real-time voice call-center gateway.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+personas_app = typer.Typer(help="The agents that answer.", no_args_is_help=True)
+app.add_typer(personas_app, name="personas")
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="GROUP.NAME=VALUE", help="Override a setting; repeatable."),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print for scripts.")]
 
 
 def overrides(values: list[str] | None) -> dict[str, str]:
@@ -25,11 +30,61 @@ def overrides(values: list[str] | None) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
+# Each command imports what it needs when it runs: `--help` stays quick, and no command pays for another.
+
+
 @app.command()
-def check(
+def serve(set_: SetOption = None) -> None:
+    """Take calls until a signal ends it: SIGTERM lets calls in progress finish, Ctrl-C does not."""
+    from voicegw.cli.running import log_to, run_on_uvloop
+    from voicegw.cli.running import serve as serve_calls
+
+    settings = load_settings(overrides=overrides(set_))
+    log_to(sys.stderr, settings.log.level)
+    run_on_uvloop(serve_calls(settings, lambda url: print(f"voicegw listening on {url}", flush=True)))
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after the sample call.")] = False,
+    port: Annotated[int | None, typer.Option(help="Port; by default 8080, or a free one.")] = None,
+    data: Annotated[Path, typer.Option(help="Folder for journals and recordings.")] = Path("data/demo"),
     set_: SetOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print for scripts.")] = False,
+    export_svg: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
+    """Play a recorded caller to an agent on this machine: no key, nothing to install."""
+    from voicegw.cli.demo import DemoOptions, run_demo
+
+    raise typer.Exit(run_demo(DemoOptions(once, port, data, overrides(set_), export_svg)))
+
+
+@app.command()
+def call(
+    file: Annotated[Path, typer.Argument(help="The caller: any audio file.")],
+    url: Annotated[str, typer.Option(help="Address of the gateway.")] = "ws://127.0.0.1:8080/v1/call",
+    persona: Annotated[str, typer.Option(help="Agent to ask for.")] = "",
+    language: Annotated[str, typer.Option(help="Language of the caller, as en or vi.")] = "",
+    caller: Annotated[
+        str,
+        typer.Option(help="anchored: wait for the agent's answers; absolute: talk at the recorded times."),
+    ] = "anchored",
+    mix: Annotated[bool, typer.Option("--mix", help="Mix all channels instead of taking the first.")] = False,
+    record: Annotated[
+        Path | None, typer.Option(help="Write both sides as WAV: caller left, agent right.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
+) -> None:
+    """Play a recording as a caller to any gateway; exit 0 only if a conversation took place."""
+    from voicegw.cli.call import CallOptions, run_call
+
+    if caller not in ("anchored", "absolute"):
+        raise ConfigError(f"--caller {caller}: expected anchored or absolute")
+    absolute = caller == "absolute"
+    raise typer.Exit(run_call(CallOptions(file, url, persona, language, absolute, mix, record, json)))
+
+
+@app.command()
+def check(set_: SetOption = None, json: JsonOption = False) -> None:
     """Try the configured providers: key, models, and a round trip of each with its time."""
     from voicegw.cli.check import run_check
 
@@ -43,15 +98,67 @@ def embedded(
     workers: Annotated[int, typer.Option(help="Recogniser processes.")] = 2,
 ) -> None:
     """Serve the embedded provider: speech, recognition and a scripted agent, no key needed."""
-    from voicegw.embedded import serve
+    from voicegw.embedded import serve as serve_embedded
 
-    serve(host, port, workers=workers)
+    try:
+        serve_embedded(host, port, workers=workers)
+    except ModuleNotFoundError as error:
+        raise ConfigError(str(error)) from error
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}, port {port}: {error.strerror}") from error
+
+
+@personas_app.command("list")
+def personas_list(set_: SetOption = None) -> None:
+    """Show the personas that a call may name."""
+    from voicegw.cli.personas import list_personas
+
+    list_personas(load_settings(overrides=overrides(set_)))
+
+
+@personas_app.command("validate")
+def personas_validate(
+    folders: Annotated[list[Path] | None, typer.Argument(help="Folders of persona files.")] = None,
+    set_: SetOption = None,
+) -> None:
+    """Read all persona files, those of FOLDERS too, and say what is wrong."""
+    from voicegw.cli.personas import validate_personas
+
+    validate_personas(load_settings(overrides=overrides(set_)), folders or [])
+
+
+@app.command()
+def bench(
+    calls: Annotated[list[int] | None, typer.Option(help="Calls at once; repeatable (100 and 200).")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure shorter.")] = False,
+    capacity: Annotated[bool, typer.Option("--capacity", help="Find how many calls a core holds.")] = False,
+    save: Annotated[Path | None, typer.Option(help="Keep the figures in a file.")] = None,
+    against: Annotated[Path | None, typer.Option(help="Compare with figures that were kept.")] = None,
+    speech: Annotated[Path | None, typer.Option(help="The callers' recording, 16 kHz mono.")] = None,
+    profile: Annotated[Path | None, typer.Option(help="Write a profile of the gateway.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Measure what a call costs on this machine, and how late its audio is."""
+    from voicegw.cli.bench import run_bench
+
+    raise typer.Exit(
+        run_bench(
+            calls or (),
+            quick=quick,
+            capacity=capacity,
+            as_json=json,
+            save=save,
+            against=against,
+            speech=speech,
+            profile=profile,
+        )
+    )
 
 
 def main() -> None:
-    """Run the command line. A configuration error is one message on stderr and exit code 2."""
+    """Run the command line. An error is one message on stderr; exit code 2 if a setting or file is wrong."""
     try:
         app()
-    except ConfigError as error:
+    except VoicegwError as error:
         typer.echo(f"voicegw: {error}", err=True)
-        raise SystemExit(2) from None
+        raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None

@@ -221,7 +221,8 @@ class Session:
     # Events and commands
 
     def _now(self) -> int:
-        return int((self._loop.time() - self._began_at) * 1e6)
+        # Rounded: cut off, a time would now and then be one microsecond before what is due at it.
+        return round((self._loop.time() - self._began_at) * 1e6)
 
     def _feed(self, *events: e.Event) -> None:
         """Give events to the call, and do what it says. Events that this causes are taken in turn."""

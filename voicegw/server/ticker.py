@@ -31,11 +31,13 @@ class Ticker:
         self._slots: dict[int, dict[Ticked, None]] = {}
         self._handle: asyncio.TimerHandle | None = None
         self._armed = 0
+        self._woken = 0  # the newest slot whose clients were woken
         self.late_s = 0.0  # how late the newest slot was
 
     def schedule(self, client: Ticked, when: float) -> None:
         """Wake `client` at `when` (loop time) or up to 5 ms later; replaces its earlier wish."""
-        slot = int(when / SLOT_S) + 1
+        # Not in a slot that is being woken: one who was a rounding too early would spin in it for ever.
+        slot = max(int(when / SLOT_S), self._woken) + 1
         if client.slot == slot:
             return
         self.forget(client)
@@ -75,7 +77,7 @@ class Ticker:
         now = self._loop.time()
         self.late_s = max(0.0, now - self._armed * SLOT_S)
         # A little early is on time: the loop's timers have a resolution.
-        last = int((now + 0.0005) / SLOT_S)
+        last = self._woken = int((now + 0.0005) / SLOT_S)
         while self._heap and self._heap[0] <= last:
             slot = heapq.heappop(self._heap)
             for client in self._slots.pop(slot):

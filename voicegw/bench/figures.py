@@ -1,0 +1,170 @@
+"""What the benchmark finds out, as plain data: printed, saved as JSON, and read back to compare with.
+
+All times are milliseconds, all sizes kB (1,000 bytes). Holds no task and reads no clock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from voicegw.errors import ConfigError
+
+FORMAT = 1
+# A client that is later than this disturbs what it measures: such a run is void.
+MOST_CLIENT_LATE_MS = 5.0
+
+Mode = Literal["idle", "talking"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How a measured time is distributed over `n` samples."""
+
+    n: int
+    p50: float
+    p95: float
+    p99: float
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """Return the percentiles of `values` (nearest rank), None when there are none."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    last = len(ordered) - 1
+    p50, p95, p99 = (round(ordered[min(last, int(len(ordered) * part))], 3) for part in (0.5, 0.95, 0.99))
+    return Spread(len(ordered), p50, p95, p99)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One server under one load, over a steady window.
+
+    `cpu_ms` is CPU time of the server process per call and second. `rss_kb` and `uss_kb` are what the calls
+    added to the process, each. `added` is the time from the frame whose silence ends the turn to the first
+    audio of the answer, `answer` the one from the caller's last sound, `late` how late an agent frame came
+    behind its schedule. `trouble` counts what should not happen: errors, apologies, lost connections.
+    """
+
+    calls: int
+    mode: Mode
+    window_s: float
+    cpu_ms: float
+    rss_kb: float
+    uss_kb: float
+    client_late: Spread
+    added: Spread | None = None
+    answer: Spread | None = None
+    late: Spread | None = None
+    turns: int = 0
+    frames: int = 0
+    trouble: dict[str, int] = field(default_factory=dict)
+    repeated: bool = False
+
+    @property
+    def void(self) -> bool:
+        """Whether the client itself was too late for the figures to mean anything."""
+        return self.client_late.p99 > MOST_CLIENT_LATE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The gateway and the floor at one number of calls."""
+
+    calls: int
+    silent_floor: Load
+    echo_floor: Load
+    idle: Load
+    talking: Load
+
+    @property
+    def idle_ratio(self) -> float:
+        """CPU of idle calls in units of the silent floor."""
+        return self.idle.cpu_ms / self.silent_floor.cpu_ms
+
+    @property
+    def talking_ratio(self) -> float:
+        """CPU of talking calls in units of the echoing floor."""
+        return self.talking.cpu_ms / self.echo_floor.cpu_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How many calls one core holds: `calls` was the most that went well.
+
+    `limited_by`: "gateway" when the next step up broke its lateness limit, "client" when the client could
+    not measure it (then the gateway holds at least `calls`), "end" when the search was not taken further.
+    """
+
+    calls: int
+    limited_by: Literal["gateway", "client", "end"]
+    most_late_ms: float
+    steps: list[Load]
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualSpeed:
+    """Replaying a call on virtual time: `times` seconds of call in one second of CPU."""
+
+    call_s: float
+    cpu_s: float
+    turns: int
+
+    @property
+    def times(self) -> float:
+        """Seconds of call per second of CPU."""
+        return self.call_s / self.cpu_s
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where it was measured; figures of two machines say nothing about each other."""
+
+    cpu: str
+    cores: int
+    kernel: str
+    python: str
+    packages: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """All figures of one run of the benchmark. `at` is its time, ISO 8601 in UTC."""
+
+    at: str
+    quick: bool
+    machine: Machine
+    rows: list[Row]
+    virtual: VirtualSpeed
+    capacity: Capacity | None = None
+    format: int = FORMAT
+
+    @property
+    def sound(self) -> bool:
+        """Whether every figure may be believed: no client too late, no trouble in any call."""
+        loads = [
+            load for row in self.rows for load in (row.silent_floor, row.echo_floor, row.idle, row.talking)
+        ]
+        return not any(load.void or load.trouble for load in loads)
+
+
+LOAD: TypeAdapter[Load] = TypeAdapter(Load)
+BENCH: TypeAdapter[Bench] = TypeAdapter(Bench)
+
+
+def read_bench(path: Path) -> Bench:
+    """Read figures that were saved. Raises ConfigError when the file is none of ours."""
+    try:
+        found = BENCH.validate_json(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: no figures of the benchmark ({place}: {first['msg']})") from None
+    if found.format != FORMAT:
+        raise ConfigError(f"{path}: format {found.format} is unknown; this reads {FORMAT}")
+    return found

@@ -1,0 +1,74 @@
+"""The gateway as a child of the benchmark, with settings that let only the measured work happen."""
+
+import asyncio
+import cProfile
+import logging
+from pathlib import Path
+from typing import Any
+
+from voicegw.bench.processes import orders
+from voicegw.bench.serving import serve_child
+from voicegw.config import Settings, load_settings
+from voicegw.server.front import make_gateway, make_server
+
+# No greeting, so that a call is quiet until its caller speaks.
+PERSONA = """
+name = "bench"
+language = "en"
+system_prompt = "You are the telephone agent of a small shop. Short, warm sentences; one thing at a time."
+
+[phrases]
+greeting = ""
+apology = "I am sorry, I have a technical problem. Could you say that again?"
+not_understood = "Sorry, I did not catch that. Could you say it again?"
+"""
+
+
+def bench_settings(folder: Path, base_url: str, calls: int) -> Settings:
+    """Settings for `calls` calls over the provider at `base_url`; everything is kept in `folder`."""
+    personas = folder / "personas"
+    personas.mkdir(exist_ok=True)
+    (personas / "bench.toml").write_text(PERSONA, encoding="utf-8")
+    return load_settings(
+        {},
+        None,
+        {
+            "server.port": "0",
+            "server.max_calls": str(calls + 10),
+            # Quiet callers are the point here, not a reason to ask whether they are still there.
+            "limits.idle_s": "86400",
+            "limits.max_call_s": "86400",
+            "provider.base_url": base_url,
+            "provider.api_key": "bench-key",
+            "persona.default": "bench",
+            "persona.folders": str(personas),
+            "store.data_dir": str(folder),
+        },
+    )
+
+
+async def _serve(order: dict[str, Any]) -> None:
+    settings = bench_settings(Path(order["folder"]), order["base_url"], order["calls"])
+    gateway = await make_gateway(settings)
+    gateway.start()
+    try:
+        await serve_child(make_server(settings, gateway))
+    finally:
+        await gateway.close()
+
+
+def _run(order: dict[str, Any]) -> None:
+    import uvloop
+
+    logging.basicConfig(level=logging.WARNING)
+    if not order.get("profile"):
+        uvloop.run(_serve(order))
+        return
+    # asyncio's own loop: what its callbacks cost is seen by the profiler, uvloop's is not.
+    with cProfile.Profile() as profile:
+        asyncio.run(_serve(order))
+    profile.dump_stats(order["profile"])
+
+
+if __name__ == "__main__":
+    _run(orders())

@@ -1,0 +1,174 @@
+"""Running the benchmark: which servers, which loads, in which order.
+
+Servers run alone on one core, the load and the provider on the others; each load gets a server of its own,
+so that no figure depends on what was measured before it.
+"""
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from voicegw.bench.figures import LOAD, Bench, Capacity, Load, Machine, Row
+from voicegw.bench.load import LoadOrder, order_fields
+from voicegw.bench.processes import Child, cores
+from voicegw.bench.virtual import replay_speed
+from voicegw.config import TurnSettings
+
+# Past this lateness of an agent frame (p99) a core is full: a frame has lost its own length.
+CAPACITY_LATE_MS = 20.0
+# The search for the capacity ends when two steps are this near to each other.
+NEAR = 0.12
+PACKAGES = ("uvicorn", "uvloop", "websockets", "webrtcvad-wheels", "aiohttp", "openai")
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long each load lasts, in seconds. Talking needs whole cycles of 8 s to be steady."""
+
+    quick: bool
+    quiet_s: float
+    spread_s: float
+    settle_s: float
+    window_s: float
+
+
+FULL = Plan(quick=False, quiet_s=10.0, spread_s=8.0, settle_s=8.0, window_s=24.0)
+# One answer of every call, and nothing that could be called steady.
+QUICK = Plan(quick=True, quiet_s=1.0, spread_s=0.5, settle_s=0.0, window_s=6.0)
+
+
+class Bencher:
+    """Measures with one plan and one recording. `tell` is given a line about each step."""
+
+    def __init__(self, plan: Plan, speech: Path, tell: Tell, profile: Path | None = None) -> None:
+        self._plan = plan
+        self._speech = speech
+        self._tell = tell
+        self._profile = profile
+        self._server_core, self._other_cores = cores()
+
+    def row(self, calls: int) -> Row:
+        """Measure gateway and floor at one number of calls."""
+        # Floor and gateway alternate, so that a slow minute of the machine meets both.
+        silent = self._floor("/silent", calls, talking=False)
+        idle = self._gateway(calls, talking=False)
+        echo = self._floor("/echo", calls, talking=True)
+        talking = self._gateway(calls, talking=True)
+        return Row(calls, silent, echo, idle, talking)
+
+    def capacity(self, first: int) -> Capacity:
+        """Search for the most calls that one core holds: double until it breaks, then halve the gap."""
+        steps: list[Load] = []
+        good, broken = 0, 0
+        calls = first
+        limited_by_client = False
+        while not broken or (broken - good) > NEAR * broken:
+            load = self._gateway(calls, talking=True)
+            steps.append(load)
+            full = load.late is None or load.late.p99 > CAPACITY_LATE_MS or bool(load.trouble)
+            if load.void or full:
+                broken = calls
+                limited_by_client = load.void
+                # Below the first number there is nothing to search.
+                if not good:
+                    break
+                calls = (good + broken) // 2
+            else:
+                good = calls
+                calls = (good + broken) // 2 if broken else calls * 2
+        return Capacity(good, "client" if limited_by_client else "gateway", CAPACITY_LATE_MS, steps)
+
+    def _floor(self, path: str, calls: int, *, talking: bool) -> Load:
+        self._tell(f"{calls} calls at the bare server, {path.removeprefix('/')}")
+
+        def once() -> Load:
+            with Child("voicegw.bench.floor", {}, self._server_core) as server:
+                return self._load(server, path, calls, talking=talking, answers=False)
+
+        return _repeated(once, self._tell)
+
+    def _gateway(self, calls: int, *, talking: bool) -> Load:
+        self._tell(f"{calls} calls at the gateway, {'talking' if talking else 'idle'}")
+
+        def once() -> Load:
+            with self._running_gateway(calls, profiled=talking) as server:
+                return self._load(server, "/v1/call", calls, talking=talking, answers=True)
+
+        return _repeated(once, self._tell)
+
+    @contextlib.contextmanager
+    def _running_gateway(self, calls: int, *, profiled: bool) -> Iterator[Child]:
+        with (
+            tempfile.TemporaryDirectory(prefix="voicegw-bench-") as folder,
+            Child("voicegw.bench.provider", {}, self._other_cores) as provider,
+        ):
+            order = {
+                "folder": folder,
+                "base_url": provider.said()["base_url"],
+                "calls": calls,
+                "profile": str(self._profile.absolute()) if self._profile and profiled else "",
+            }
+            with Child("voicegw.bench.gateway", order, self._server_core) as server:
+                yield server
+
+    def _load(self, server: Child, path: str, calls: int, *, talking: bool, answers: bool) -> Load:
+        plan = self._plan
+        order = LoadOrder(
+            port=server.said()["port"],
+            path=path,
+            pid=server.pid,
+            calls=calls,
+            speech=str(self._speech) if talking else "",
+            answers=answers,
+            end_ms=TurnSettings().end_ms,
+            # Only conversations have a rhythm that calls must be spread over.
+            spread_s=plan.spread_s if talking else 0.0,
+            settle_s=plan.settle_s if answers and talking else min(2.0, plan.quiet_s),
+            window_s=plan.window_s if answers and talking else plan.quiet_s,
+        )
+        with Child("voicegw.bench.load", order_fields(order), self._other_cores) as load:
+            return LOAD.validate_python(load.said())
+
+
+def _repeated(once: Callable[[], Load], tell: Tell) -> Load:
+    """Measure, and once more when the client was too late; a run that is void again stays void."""
+    load = once()
+    if not load.void:
+        return load
+    tell(f"the client was {load.client_late.p99:.1f} ms late (p99); once more")
+    return replace(once(), repeated=True)
+
+
+def measure(
+    calls: Sequence[int],
+    *,
+    speech: Path,
+    quick: bool,
+    with_capacity: bool,
+    tell: Tell,
+    profile: Path | None = None,
+) -> Bench:
+    """Measure everything. Raises ConfigError, and ChildFailed when a process of the benchmark dies."""
+    bencher = Bencher(QUICK if quick else FULL, speech, tell, profile)
+    rows = [bencher.row(n) for n in calls]
+    tell("a call on virtual time")
+    virtual = replay_speed(speech, turns=5 if quick else 50)
+    capacity = bencher.capacity(max(calls)) if with_capacity else None
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return Bench(at, quick, machine(), rows, virtual, capacity)
+
+
+def machine() -> Machine:
+    """Describe this machine."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return Machine(cpu, os.cpu_count() or 1, platform.release(), platform.python_version(), versions)

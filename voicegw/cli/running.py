@@ -1,0 +1,83 @@
+"""Running the gateway in this process: on uvloop, listening on a port, until it is told to end."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TextIO, TypeVar
+
+from voicegw.config import Settings
+from voicegw.errors import ConfigError
+from voicegw.server.front import GatewayServer, make_gateway, make_server
+
+T = TypeVar("T")
+
+
+def run_on_uvloop(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end on uvloop, where there is one (not on Windows)."""
+    if sys.platform == "win32":
+        return asyncio.run(main)
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def log_to(out: TextIO, level: str) -> None:
+    """Set up logging; `level` is a setting's value, checked before."""
+    logging.basicConfig(
+        level=level, stream=out, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises ConfigError when it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}, port {port}: {error.strerror}; another one: --set server.port=0"
+        ) from error
+
+
+def address(listener: socket.socket) -> str:
+    """Return the URL for callers. A gateway that listens everywhere is called on this machine."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"ws://[{host}]:{port}/v1/call" if ":" in host else f"ws://{host}:{port}/v1/call"
+
+
+@contextlib.asynccontextmanager
+async def running_gateway(settings: Settings, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve on `listener` within the block; yields the task that serves, which a signal ends.
+
+    Raises ConfigError. The block is entered when calls are taken.
+    """
+    gateway = await make_gateway(settings)
+    server: GatewayServer = make_server(settings, gateway)
+    gateway.start()
+    serving = asyncio.create_task(server.serve([listener]), name="serve")
+    listening = asyncio.create_task(server.listening.wait(), name="listening")
+    try:
+        await asyncio.wait([serving, listening], return_when=asyncio.FIRST_COMPLETED)
+        yield serving
+    finally:
+        listening.cancel()
+        server.stop()
+        await asyncio.wait([serving, listening])
+        await server.finish_drain()
+        await gateway.close()
+        listener.close()
+    # What ended it, if it was not asked to.
+    serving.result()
+
+
+async def serve(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Serve until a signal ends it. `tell` gets the URL once calls are taken. Raises ConfigError."""
+    listener = listen(settings.server.host, settings.server.port)
+    async with running_gateway(settings, listener) as serving:
+        tell(address(listener))
+        await asyncio.wait([serving])
