@@ -12,8 +12,9 @@ from voicegw.audio.pcm import (
     FRAME_BYTES,
     FRAME_SAMPLES,
     FRAME_US,
+    SAMPLE_BYTES,
     SILENT_FRAME,
-    ms_to_samples,
+    samples_to_us,
 )
 from voicegw.audio.vad import VoiceDetector
 from voicegw.call.events import Event, SampleReached, VoiceActivity
@@ -40,30 +41,40 @@ _NOTHING: tuple[Event, ...] = ()
 class Ear:
     """Hears one caller. `position` is the number of samples heard so far, always whole frames."""
 
-    def __init__(self, preroll_ms: int = 300) -> None:
+    def __init__(self) -> None:
         self.position = 0
         self._vad = VoiceDetector()
         self._rest = b""
         self._frames: deque[bytes] = deque()
         self._limit = IDLE_FRAMES
-        self._preroll = ms_to_samples(preroll_ms)
         self._speaking = False
         self._unvoiced = 0  # frames since the last voiced one, while speaking
         self._until_report = 0
         self._watch = NEVER
         # The time up to which audio has come or been filled; how many frames at the end of the ring are
-        # fill that nobody was told of, and the state to go back to when late audio replaces them.
+        # fill that no turn's end has used, and the state to go back to when late audio replaces them.
         self._covered_us = 0
+        self._heard_at = 0
+        self._bundle_us = 0  # audio that came at that moment
         self._in_gap = False
         self._fill = 0
-        self._before_fill = (0, 0, 0)
+        self._before_fill = (0, False, 0, 0)
+        self._late_until = 0  # until then what comes is taken for late
 
     def hear(self, pcm: bytes, now: int) -> tuple[Event, ...]:
-        """Take the next audio, of any even length. Returns what happened in it, usually nothing."""
-        self._covered_us = now
+        """Take the next audio, of any even length. Returns what happened in it, usually nothing.
+
+        A long message is best given frame by frame with one `now`, so that what the call asks for at one
+        frame is known at the next.
+        """
+        us = samples_to_us(len(pcm) // SAMPLE_BYTES)
+        self._bundle_us = us if now != self._heard_at else self._bundle_us + us
+        self._heard_at = now
         self._in_gap = False
         if self._fill:
-            self._take_back_fill()
+            self._take_back_fill(now)
+        # Late audio covers the gap piece by piece; on-time audio reaches up to now.
+        self._covered_us = min(now, self._covered_us + us) if now < self._late_until else now
         if len(pcm) == FRAME_BYTES and not self._rest:
             return self._hear_frame(pcm)
         return self._hear_unaligned(pcm)
@@ -78,12 +89,14 @@ class Ear:
         return events
 
     def _hear_frame(self, frame: bytes) -> tuple[Event, ...]:
+        return self._take_frame(frame, self._vad.hear(frame))
+
+    def _take_frame(self, frame: bytes, voiced: bool) -> tuple[Event, ...]:
         self.position = position = self.position + FRAME_SAMPLES
         frames = self._frames
         frames.append(frame)
         if len(frames) > self._limit:
             frames.popleft()
-        voiced = self._vad.hear(frame)
         # Nearly every frame of a silent caller ends here.
         if not (voiced or self._speaking) and position < self._watch:
             return _NOTHING
@@ -101,7 +114,8 @@ class Ear:
                 events = (self._voice_ended(),)
             elif self._until_report <= 0:
                 self._until_report = REPORT_FRAMES
-                events = (self._activity(self.position, True),)
+                # Up to the last sound: the silence behind a cough does not make it longer.
+                events = (self._activity(self.position - self._unvoiced * FRAME_SAMPLES, True),)
         if self.position >= self._watch:
             reached, self._watch = self._watch, NEVER
             events = (*events, SampleReached(reached))
@@ -142,8 +156,10 @@ class Ear:
     def release(self, before_sample: int) -> None:
         """Forget what lies before `before_sample`, except the pre-roll that a new turn may need.
 
-        While nobody speaks nothing but that pre-roll is kept, however late this is said.
+        While nobody speaks nothing but that pre-roll is kept, however late this is said. Silence that was
+        filled in is part of what was heard from now on.
         """
+        self._fill = 0
         keep = (self.position - before_sample) // FRAME_SAMPLES if self._speaking else 0
         frames = self._frames
         while len(frames) > max(IDLE_FRAMES, keep):
@@ -165,14 +181,17 @@ class Ear:
 
     @property
     def gap_due_us(self) -> int:
-        """When `fill` should be called if no audio comes before."""
+        """When `fill` should be called if no audio comes before.
+
+        Whoever sends 200 ms in one message sends the next one 200 ms later: that is no gap.
+        """
         if not self._in_gap:
-            return self._covered_us + GAP_US
+            return self._covered_us + GAP_US + max(0, self._bundle_us - FRAME_US)
         frames = min(GAP_STEP_FRAMES, max(1, -(-(self._watch - self.position) // FRAME_SAMPLES)))
         return self._covered_us + frames * FRAME_US
 
     def fill(self, now: int) -> tuple[Event, ...]:
-        """Put silence where the carrier sent nothing. Late audio takes its place while nothing used it."""
+        """Put silence where the carrier sent nothing. Late audio takes its place until a turn ends on it."""
         if now < self.gap_due_us:
             return _NOTHING
         events = _NOTHING
@@ -181,20 +200,22 @@ class Ear:
         self._in_gap = True
         for _ in range(missing):
             if self._fill == 0:
-                self._before_fill = (self._vad.state, self._unvoiced, self._until_report)
+                self._before_fill = (self._vad.state, self._speaking, self._unvoiced, self._until_report)
+                self._vad.rewind(0)
+                self._vad.level_rms = 0
             self._fill += 1
-            happened = self._hear_frame(SILENT_FRAME)
-            if happened or self._fill > LATE_FRAMES:
-                # The call has been told, or it is too late: this silence is part of what was heard.
-                events += happened
-                self._fill = 0
+            events += self._take_frame(SILENT_FRAME, False)
+        if self._fill > LATE_FRAMES:
+            self._fill = 0
         return events
 
-    def _take_back_fill(self) -> None:
-        """Late audio comes: go back to where the gap began. Nobody was told of anything since."""
+    def _take_back_fill(self, now: int) -> None:
+        """Late audio comes: go back to where the gap began. The caller may not have ceased to speak."""
         for _ in range(min(self._fill, len(self._frames))):
             self._frames.pop()
         self.position -= self._fill * FRAME_SAMPLES
-        vote, self._unvoiced, self._until_report = self._before_fill
+        self._covered_us -= self._fill * FRAME_US
+        vote, self._speaking, self._unvoiced, self._until_report = self._before_fill
         self._vad.rewind(vote)
         self._fill = 0
+        self._late_until = now + GAP_US

@@ -60,7 +60,7 @@ class Turns:
 
     def voice_goes_on(self, at_sample: int) -> Utterance | None:
         """The caller still speaks. Returns a piece to transcribe already when the turn has become long."""
-        self.last_voice = at_sample
+        self.last_voice = max(self.last_voice, at_sample)
         if at_sample - self.from_sample < self._longest:
             return None
         piece = self._new_utterance(at_sample)

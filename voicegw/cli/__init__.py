@@ -36,12 +36,12 @@ def overrides(values: list[str] | None) -> dict[str, str]:
 @app.command()
 def serve(set_: SetOption = None) -> None:
     """Take calls until a signal ends it: SIGTERM lets calls in progress finish, Ctrl-C does not."""
-    from voicegw.cli.running import log_to, run_on_uvloop
+    from voicegw.cli.running import logging_to, run_on_uvloop
     from voicegw.cli.running import serve as serve_calls
 
     settings = load_settings(overrides=overrides(set_))
-    log_to(sys.stderr, settings.log.level)
-    run_on_uvloop(serve_calls(settings, lambda url: print(f"voicegw listening on {url}", flush=True)))
+    with logging_to(sys.stderr, settings.log.level):
+        run_on_uvloop(serve_calls(settings, lambda url: print(f"voicegw listening on {url}", flush=True)))
 
 
 @app.command()

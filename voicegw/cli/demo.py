@@ -6,26 +6,26 @@ The provider is a child process; the gateway and the caller share this process a
 import asyncio
 import contextlib
 import difflib
-import logging
 import re
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from voicegw.cli.call import tell_missing
 from voicegw.cli.embedded_process import EmbeddedProvider, embedded_provider
-from voicegw.cli.running import address, listen, log_to, run_on_uvloop, running_gateway
+from voicegw.cli.running import address, listen, logging_to, run_on_uvloop, running_gateway
 from voicegw.cli.view import ConversationView, fact, summary
 from voicegw.config import Settings, load_settings
 from voicegw.errors import ConfigError
-from voicegw.replay.caller import Conversation, LiveCaller
+from voicegw.replay.caller import Conversation, GatewayUnreachable, LiveCaller
 from voicegw.replay.recording import read_recording, write_stereo
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -33,6 +33,8 @@ DEFAULT_PORT = 8080
 # The recogniser gets the synthetic caller nearly right; below this share of the words the agent could
 # have answered something else than what was said.
 EXPECTED_SHARE = 0.7
+# What a shell says of a program that Ctrl-C ended.
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +58,55 @@ def run_demo(options: DemoOptions) -> int:
     turns = expected_turns(options.sample.with_suffix(".yaml"))
     options.data.mkdir(parents=True, exist_ok=True)
     # In a file: log lines would break into the conversation.
-    with (options.data / "gateway.log").open("w", encoding="utf-8") as log:
-        log_to(log, "INFO")
+    with (options.data / "gateway.log").open("w", encoding="utf-8") as log, logging_to(log, "INFO"):
         try:
             return run_on_uvloop(_demo(options, recording, turns, Console(highlight=False)))
         except (KeyboardInterrupt, asyncio.CancelledError):
             # By a signal before the gateway listened; the children have been ended.
-            return 130
-        finally:
-            logging.shutdown()
+            return INTERRUPTED
 
 
 async def _demo(options: DemoOptions, recording: bytes, turns: list[str], console: Console) -> int:
-    with _ended_by_signals(), demo_listener(options.port, console) as listener:
-        status = console.status("starting the embedded provider")
-        with status:
-            async with embedded_provider(options.data / "embedded.log") as provider:
-                settings = demo_settings(provider.base_url, options.data, options.set)
-                async with running_gateway(settings, listener) as serving:
-                    await provider.warm_up(
-                        lambda ready: status.update(f"warming up: {ready} of {provider.workers} recognisers")
-                    )
-                    status.stop()
-                    console.print(Text(_WHAT_THIS_IS, style="dim"), soft_wrap=True)
-                    code = await _sample_call(options, recording, turns, address(listener), console)
-                    if not options.once and not serving.done():
-                        _invite(console, address(listener), provider)
-                        await asyncio.wait([serving])
-    return code
+    with (
+        _ended_by_signals(),
+        demo_listener(options.port, console) as listener,
+        console.status("starting the embedded provider") as status,
+    ):
+        url = address(listener)
+        async with (
+            embedded_provider(options.data / "embedded.log") as provider,
+            running_gateway(demo_settings(provider.base_url, options.data, options.set), listener) as serving,
+        ):
+
+            def tell(ready: int) -> None:
+                status.update(f"warming up: {ready} of {provider.workers} recognisers")
+
+            if not await _unless_ended(provider.warm_up(tell), serving):
+                return INTERRUPTED
+            status.stop()
+            console.print(Text(_WHAT_THIS_IS, style="dim"), soft_wrap=True)
+            try:
+                code = await _sample_call(options, recording, turns, url, console)
+            except GatewayUnreachable:
+                if serving.done():
+                    return INTERRUPTED
+                raise
+            if not options.once and not serving.done():
+                _invite(console, url, provider)
+                await asyncio.wait([serving])
+            return code
+
+
+async def _unless_ended(work: Coroutine[Any, Any, None], serving: asyncio.Task[None]) -> bool:
+    """Do the work; return False when a signal ended the gateway, and with it the work."""
+    task = asyncio.create_task(work)
+    await asyncio.wait([task, serving], return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+        return False
+    await task
+    return True
 
 
 _WHAT_THIS_IS = """\

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TextIO, TypeVar
 
 from voicegw.config import Settings
@@ -25,11 +25,20 @@ def run_on_uvloop(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def log_to(out: TextIO, level: str) -> None:
-    """Set up logging; `level` is a setting's value, checked before."""
-    logging.basicConfig(
-        level=level, stream=out, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+@contextlib.contextmanager
+def logging_to(out: TextIO, level: str) -> Iterator[None]:
+    """Write log lines to `out` within the block; `level` is a setting's value, checked before."""
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(level)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
+        root.removeHandler(handler)
 
 
 def listen(host: str, port: int) -> socket.socket:

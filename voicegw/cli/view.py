@@ -175,8 +175,7 @@ class ConversationView:
             self._agent_says(at_ms, Text(f"({event['kind'].replace('_', '-')})", style="dim"))
 
     def _latency(self, at_ms: int, event: Mapping[str, Any]) -> None:
-        for line in gap_lines(event, colours=self._console.color_system is not None):
-            self.note(line)
+        self.show(_Gap(event))
 
     def _reply_text(self, at_ms: int, event: Mapping[str, Any]) -> None:
         self._agent_says(at_ms, Text(str(event["text"])))
@@ -294,6 +293,17 @@ class _Row:
             yield Text.assemble((f"{clock:>6} ", "dim"), (f"{who:<6} ", self.style), line)
 
 
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """The gap before an answer. The picture is drawn in colours also where the terminal has none."""
+
+    latency: Mapping[str, Any]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in gap_lines(self.latency, colours=console.color_system is not None):
+            yield _Row("", "", line)
+
+
 def gap_lines(latency: Mapping[str, Any], *, colours: bool) -> list[Text]:
     """Return a `latency` event as a bar and its legend; without colours as one line of words."""
     total = int(latency["total_ms"])
@@ -335,10 +345,10 @@ def summary(conversation: Conversation, *, colours: bool) -> list[Text]:
     """Return a few lines on how the call went: answers, median gap and its causes, gap as heard."""
     facts = summary_facts(conversation)
     lines = [fact("answers", f"{facts['answers']} to {facts['stretches']} stretches of the caller")]
-    if facts["median"]:
-        labels = ("median gap", "")
-        bars = gap_lines(facts["median"], colours=colours)
-        lines += [fact(label, line) for label, line in zip(labels, bars, strict=False)]
+    if median := facts["median"]:
+        legend = _legend([(cause, median[cause.field]) for cause in CAUSES])
+        first = gap_lines(median, colours=True)[0] if colours else Text(_ms(median["total_ms"]))
+        lines += [fact("median gap", first), fact("", legend)]
     if (heard := facts["median_heard_gap_ms"]) is not None:
         lines.append(fact("as heard", f"{_ms(heard)} from the caller's last voice to the answer's first"))
     if conversation.late_ms > MOST_OWN_LATE_MS:

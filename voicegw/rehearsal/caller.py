@@ -74,8 +74,8 @@ class Earpiece:
         """Play up to `now`. Only whole frames count as played."""
         if self._paused_at is not None:
             return
-        # A nanosecond is no sample: rounding of the clock must not cost a frame.
-        while self._buffer and self._free_at + FRAME_S <= now + 1e-9:
+        # The gateway counts in whole microseconds: that rounding must not cost a frame.
+        while self._buffer and self._free_at + FRAME_S <= now + 5e-6:
             sentence = self._buffer.popleft()
             if sentence is not None:
                 sentence.samples += FRAME_SAMPLES
@@ -179,7 +179,7 @@ class ScriptedCaller:
         await self.until(end_s)
         return end_s
 
-    def send(self, kind: str, **fields: Any) -> None:
+    def send(self, kind: str, /, **fields: Any) -> None:
         """Send an event of the native protocol."""
         self.send_message(json.dumps({"type": kind, **fields}))
 
@@ -217,7 +217,7 @@ class ScriptedCaller:
 
     # What the caller is told
 
-    async def event(self, kind: str, *, within_s: float = 120.0, **match: Any) -> Told:
+    async def event(self, kind: str, /, *, within_s: float = 120.0, **match: Any) -> Told:
         """Return the next event of this type and with these fields, behind the one that was returned last.
 
         Raises AssertionError when the call ends or `within_s` passes without it.
@@ -251,7 +251,7 @@ class ScriptedCaller:
     def _tail(self) -> str:
         return ", ".join(f"{told.at_s:.2f} {told.type}" for told in self.events[-12:])
 
-    def told(self, kind: str, **match: Any) -> list[Told]:
+    def told(self, kind: str, /, **match: Any) -> list[Told]:
         """Return all events so far of this type and with these fields."""
         return [told for told in self.events if told.type == kind and match.items() <= told.fields.items()]
 

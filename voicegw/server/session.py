@@ -73,7 +73,7 @@ class Session:
         self._began_at = self._loop.time()
         self._flush_at = self._began_at + FLUSH_S
         self._call = Call(persona.call)
-        self._ear = Ear(persona.call.turns.preroll_ms)
+        self._ear = Ear()
         self._mouth = Mouth()
         self._line: Line | None = None
         self._carrier: Carrier | None = None
@@ -185,8 +185,9 @@ class Session:
     def _hear(self, pcm: bytes) -> None:
         # Frame by frame: what the call asks for at one frame must be known to the ear at the next, or a
         # burst would end another turn than the same audio at an even pace.
+        now = self._now()
         for start in range(0, len(pcm), FRAME_BYTES):
-            events = self._ear.hear(pcm[start : start + FRAME_BYTES], self._now())
+            events = self._ear.hear(pcm[start : start + FRAME_BYTES], now)
             if events:
                 self._feed(*events)
 
