@@ -18,8 +18,8 @@ from voicegw.call import events as e
 from voicegw.call import notices as n
 from voicegw.call.dialogue import Dialogue
 from voicegw.call.patience import Patience
-from voicegw.call.playback import Playback
-from voicegw.call.reply import Kind, Reply, Stages
+from voicegw.call.playback import Kind, Playback
+from voicegw.call.reply import Reply, Stages
 from voicegw.call.sentences import SentenceChunker
 from voicegw.call.settings import CallSettings
 from voicegw.call.turns import Phase, Turns, Utterance
@@ -177,8 +177,7 @@ class Call:
     def _voice_began(self, event: e.VoiceActivity) -> None:
         if self._state is State.ENDING:
             return
-        if self._turns.phase is Phase.QUIET:
-            self._notify(n.VoiceStarted(event.at_sample // SAMPLES_PER_MS))
+        self._notify(n.VoiceStarted(event.at_sample // SAMPLES_PER_MS))
         useless = self._turns.voice_began(event.at_sample)
         if useless is not None and useless.text is None:
             self._out.append(c.CancelTranscribe(useless.utterance_id))
@@ -351,8 +350,10 @@ class Call:
 
     def _speak(self, reply: Reply, text: str, *, clip: bool = False) -> None:
         self._speeches += 1
+        # A phrase that closes a failed reply is an apology, whatever the reply was to be.
+        kind: Kind = "apology" if text == reply.closing else reply.kind
         # What the gateway says for itself stays out of the model's history.
-        reply.playback.queue(self._speeches, text, remembered=not clip)
+        reply.playback.queue(self._speeches, text, kind, remembered=not clip)
         self._out.append(c.PlayClip(self._speeches, text) if clip else c.Speak(self._speeches, text))
 
     def _speak_pending(self, reply: Reply) -> None:
@@ -438,10 +439,10 @@ class Call:
             self._committed = None
             if self._state is not State.ENDING:
                 self._go(State.SPEAKING)
-            self._notify(n.SpeechStarted(reply.reply_id, reply.kind))
+            self._notify(n.SpeechStarted(reply.reply_id, spoken.kind))
             if reply.stages is not None:
                 self._notify(reply.stages.latency(self._exchanges, self._now))
-        self._notify(n.ReplyText(reply.reply_id, event.speech_id, spoken.text))
+        self._notify(n.ReplyText(reply.reply_id, event.speech_id, spoken.kind, spoken.text))
 
     def _on_played(self, event: e.Played) -> None:
         reply = self._reply

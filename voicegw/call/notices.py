@@ -38,7 +38,7 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The agent begins to speak. `kind` is `reply`, `greeting`, `check_in`, `goodbye` or `apology`."""
+    """The agent begins to speak, with a `reply`, `greeting`, `check_in`, `goodbye` or `apology`."""
 
     reply_id: int
     kind: str
@@ -46,10 +46,11 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class ReplyText:
-    """The sentence whose audio follows now."""
+    """The sentence whose audio follows now, and what it is: an apology may close a reply that failed."""
 
     reply_id: int
     speech_id: int
+    kind: str
     text: str
 
 

@@ -5,11 +5,16 @@ model's history never holds more than was heard.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from voicegw.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 # Speech runs at about 15 characters a second in both languages: used until a sentence's length is known.
 SAMPLES_PER_CHAR = SAMPLE_RATE_HZ // 15
+
+
+# What a sentence of the agent is for.
+Kind = Literal["reply", "greeting", "check_in", "goodbye", "apology"]
 
 
 @dataclass(slots=True)
@@ -18,6 +23,7 @@ class Spoken:
 
     speech_id: int
     text: str
+    kind: Kind
     remembered: bool = True  # False: said by the gateway (an apology), not part of the model's history
     samples: int = 0  # arrived from TTS so far
     complete: bool = False
@@ -55,9 +61,9 @@ class Playback:
     def __init__(self) -> None:
         self._spoken: dict[int, Spoken] = {}
 
-    def queue(self, speech_id: int, text: str, *, remembered: bool = True) -> None:
+    def queue(self, speech_id: int, text: str, kind: Kind, *, remembered: bool = True) -> None:
         """A sentence was sent to TTS."""
-        self._spoken[speech_id] = Spoken(speech_id, text, remembered)
+        self._spoken[speech_id] = Spoken(speech_id, text, kind, remembered)
 
     def get(self, speech_id: int) -> Spoken | None:
         """Return a sentence of this stretch; None for one that was cut or belongs to an older one."""

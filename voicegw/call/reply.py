@@ -3,13 +3,10 @@
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
 
 from voicegw.call import notices
-from voicegw.call.playback import Playback
+from voicegw.call.playback import Kind, Playback
 from voicegw.call.sentences import SentenceChunker
-
-Kind = Literal["reply", "greeting", "check_in", "goodbye", "apology"]
 
 
 @dataclass(slots=True)

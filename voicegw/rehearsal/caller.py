@@ -268,6 +268,7 @@ class ScriptedCaller:
         if isinstance(message, bytes):
             self.earpiece.frame(now)
             return
+        self.earpiece.advance(now)
         fields: dict[str, Any] = json.loads(message)
         kind = fields.pop("type")
         self.events.append(Told(now, kind, fields))

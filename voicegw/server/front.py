@@ -139,15 +139,3 @@ def make_server(settings: Settings, gateway: Gateway) -> GatewayServer:
     # uvicorn wraps the application; the call sockets need the gateway behind it.
     config.app = app
     return GatewayServer(config, gateway)
-
-
-async def serve(settings: Settings) -> None:
-    """Serve until a signal ends it."""
-    gateway = await make_gateway(settings)
-    server = make_server(settings, gateway)
-    gateway.start()
-    try:
-        await server.serve()
-    finally:
-        await server.finish_drain()
-        await gateway.close()
