@@ -35,12 +35,12 @@ def test_late_audio_takes_the_place_of_the_silence_that_stood_for_it() -> None:
     assert ear.audio(FRAME_SAMPLES, ear.position) == tone(FRAME_SAMPLES) * 14
 
 
-def test_fill_that_ended_a_pause_stays() -> None:
-    """Once the call was told that the caller is silent, the time that passed is real."""
+def test_fill_that_ended_a_turn_stays() -> None:
+    """Once the call has acted on the caller's silence, the time that passed is real."""
     ear = Ear()
     ear.start_clock(0)
     ear.watch(FRAME_SAMPLES * 5)
-    events = ear.fill(now=300_000)
-    assert events == (SampleReached(FRAME_SAMPLES * 5),)
+    assert ear.fill(now=300_000) == (SampleReached(FRAME_SAMPLES * 5),)
+    ear.release(FRAME_SAMPLES * 2)
     ear.hear(bytes(FRAME_BYTES), now=320_000)
-    assert ear.position >= 5 * FRAME_SAMPLES
+    assert ear.position == 16 * FRAME_SAMPLES

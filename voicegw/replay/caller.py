@@ -147,9 +147,7 @@ class LiveCaller:
         self._agent = bytearray()
         self._heard: list[Heard] = []
         self._call_id = ""
-        self._kinds: dict[int, str] = {}  # of replies
         self._answers: set[int] = set()  # sentences of the model
-        self._prepared: set[str] = set()  # phrases that the gateway says when something is wrong
         self._closed = asyncio.Event()
         self._ready = asyncio.Event()
         self._late_s = 0.0
@@ -305,15 +303,12 @@ class LiveCaller:
             case "ready":
                 self._call_id = str(event["call_id"])
                 self._ready.set()
-            case "rung":
-                self._prepared.add(event["text"])
             case "speech_started":
-                self._kinds[event["reply_id"]] = event["kind"]
                 self._recorded.agent_started()
             case "speech_stopped":
                 self._recorded.agent_stopped(cut=event["cut"])
             case "reply_text":
-                if self._kinds.get(event["reply_id"]) == "reply" and event["text"] not in self._prepared:
+                if event["kind"] == "reply":
                     self._answers.add(event["speech_id"])
                 self._playout.began(event["speech_id"])
             case "mark":

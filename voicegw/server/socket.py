@@ -47,6 +47,7 @@ class CallSocket(asyncio.Protocol):
         self._part_opcode = Opcode.BINARY
         self._parts_size = 0
         self._closing = False
+        self._flushes = False  # at the end of this turn of the loop
         self._timer: asyncio.TimerHandle | None = None
         self._heard_at = 0.0
 
@@ -197,10 +198,10 @@ class CallSocket(asyncio.Protocol):
             self._ws.send_text(message.encode())
         else:
             self._ws.send_binary(message)
-        self._flush()
-        if self._transport.get_write_buffer_size() > MOST_UNSENT_BYTES:
-            log.warning("a connection is cut: it does not read")
-            self._abort()
+        # What one turn of the loop sends leaves in one write: the system call costs more than all the rest.
+        if not self._flushes:
+            self._flushes = True
+            self._loop.call_soon(self._flush)
 
     def close(self, code: int, reason: str) -> None:
         """Close behind what was sent. A close code is for programs, the reason for people (123 bytes)."""
@@ -219,11 +220,17 @@ class CallSocket(asyncio.Protocol):
         self._timer = self._loop.call_later(CLOSE_S, self._abort)
 
     def _flush(self) -> None:
-        for data in self._ws.data_to_send():
-            if data:
-                self._transport.write(data)
-            else:
-                self._transport.close()
+        self._flushes = False
+        transport = self._transport
+        chunks = self._ws.data_to_send()
+        if chunks and not transport.is_closing():
+            transport.write(b"".join(chunks))
+            if not chunks[-1]:
+                # The protocol's sign for: nothing more will be sent.
+                transport.close()
+            elif transport.get_write_buffer_size() > MOST_UNSENT_BYTES:
+                log.warning("a connection is cut: it does not read")
+                self._abort()
         if self._ws.close_expected() and not self._closing:
             self._closing = True
             if self._timer is not None:
