@@ -6,6 +6,7 @@ flite). The words of the turns are in `order-status.yaml`; the same flite gives 
 
 import re
 import subprocess
+import sys
 import tempfile
 import wave
 from pathlib import Path
@@ -39,14 +40,14 @@ def silence(seconds: float) -> bytes:
     return bytes(2 * round(RATE_HZ * seconds))
 
 
-def main() -> None:
-    """Write the recording beside this script."""
+def main(recording: Path = SAMPLES / "order-status.wav") -> None:
+    """Write the recording, by default beside this script."""
     description = (SAMPLES / "order-status.yaml").read_text(encoding="utf-8")
     parts = [silence(LEAD_S)]
     for text in turns(description):
         parts += [speak(text), silence(GAP_S)]
     parts[-1] = silence(TAIL_S)
-    with wave.open(str(SAMPLES / "order-status.wav"), "wb") as file:
+    with wave.open(str(recording), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)
@@ -54,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*(Path(name) for name in sys.argv[1:2]))
