@@ -1,17 +1,13 @@
 """The embedded provider as a process: port, first words, signals."""
 
 import importlib.util
-import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
 
 _NEEDED = ("espeakng_loader", "pocketsphinx", "python_multipart")
-_STOPPED_BY = (signal.SIGTERM, signal.SIGINT)
 # After a signal, running answers have this long; they are seconds of speech at most.
 _GRACE_S = 2
 
@@ -33,6 +29,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._listening()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End with status 0: uvicorn's own handler would raise the signal again after it has shut down."""
+        self.should_exit = True
 
 
 def run(host: str, port: int, *, workers: int, ready: Callable[[str], None] | None) -> None:
@@ -65,23 +65,4 @@ def run(host: str, port: int, *, workers: int, ready: Callable[[str], None] | No
             lifespan="on",
             timeout_graceful_shutdown=_GRACE_S,
         )
-        with _stopping_quietly():
-            _Server(config, listening).run(sockets=[listener])
-
-
-@contextmanager
-def _stopping_quietly() -> Iterator[None]:
-    """Let the process end with status 0: uvicorn raises its stop signal again after it has shut down."""
-
-    def already_stopped(_signal: int, _frame: FrameType | None) -> None:
-        """Do nothing: the server has ended."""
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, already_stopped) for number in _STOPPED_BY}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _Server(config, listening).run(sockets=[listener])
