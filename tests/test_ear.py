@@ -3,9 +3,12 @@
 import math
 import struct
 
+import pytest
+from rehearsed import COUGH, GO_FORWARD
+
 from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SILENT_FRAME
-from voicegw.call.ear import Ear
-from voicegw.call.events import SampleReached
+from voicegw.call.ear import IDLE_FRAMES, RING_FRAMES, Ear
+from voicegw.call.events import Event, SampleReached, VoiceActivity
 
 
 def tone(samples: int) -> bytes:
@@ -44,3 +47,115 @@ def test_fill_that_ended_a_turn_stays() -> None:
     ear.release(FRAME_SAMPLES * 2)
     ear.hear(bytes(FRAME_BYTES), now=320_000)
     assert ear.position == 16 * FRAME_SAMPLES
+
+
+def heard_in(ear: Ear, pcm: bytes, now: int = 0) -> list[Event]:
+    """Give audio frame by frame, each at its time; return what happened."""
+    events: list[Event] = []
+    for start in range(0, len(pcm), FRAME_BYTES):
+        now += 20_000
+        events += ear.hear(pcm[start : start + FRAME_BYTES], now)
+    return events
+
+
+def test_a_voice_is_told_at_its_beginning_every_100_ms_and_at_its_end() -> None:
+    """The call decides by these alone."""
+    ear = Ear()
+    heard_in(ear, bytes(FRAME_BYTES * 25))
+    events = [e for e in heard_in(ear, GO_FORWARD + bytes(FRAME_BYTES * 25)) if isinstance(e, VoiceActivity)]
+    began, *between, ended = events
+    assert began.speaking
+    assert 0.5 < began.at_sample / 16_000 < 0.65
+    assert all(event.speaking for event in between)
+    assert len(between) == pytest.approx((ended.at_sample - began.at_sample) / 1600, abs=3)
+    assert not ended.speaking
+    assert 2.2 < ended.at_sample / 16_000 < 2.4
+    # Told when it was sure: 200 ms later.
+    assert ended.position - ended.at_sample == 10 * FRAME_SAMPLES
+
+
+def test_the_silence_behind_a_cough_does_not_make_it_longer() -> None:
+    """ "Still speaking" is told up to the last sound: an interruption is measured by it."""
+    ear = Ear()
+    heard_in(ear, bytes(FRAME_BYTES * 25))
+    events = [e for e in heard_in(ear, COUGH + bytes(FRAME_BYTES * 25)) if isinstance(e, VoiceActivity)]
+    assert max(e.at_sample for e in events) - events[0].at_sample <= 16 * 260
+
+
+def test_silence_keeps_no_more_audio_than_the_longest_preroll() -> None:
+    """A thousand silent callers must fit into memory."""
+    ear = Ear()
+    heard_in(ear, bytes(FRAME_BYTES * 500))
+    assert ear.kept_bytes == IDLE_FRAMES * FRAME_BYTES
+
+
+def test_audio_that_was_dealt_with_is_let_go_however_late_that_is_said() -> None:
+    """A slow transcript must not leave half a minute of silence in memory behind every turn."""
+    ear = Ear()
+    heard_in(ear, bytes(FRAME_BYTES * 25) + GO_FORWARD + bytes(FRAME_BYTES * 400))
+    assert ear.kept_bytes > 400 * FRAME_BYTES
+    ear.release(16_000 * 2)
+    assert ear.kept_bytes == IDLE_FRAMES * FRAME_BYTES
+    heard_in(ear, bytes(FRAME_BYTES * 200))
+    assert ear.kept_bytes == IDLE_FRAMES * FRAME_BYTES
+
+
+def test_a_voice_is_kept_for_30_seconds_and_no_longer() -> None:
+    """What the longest turn needs, and a bound for a radio beside the telephone."""
+    ear = Ear()
+    heard_in(ear, bytes(FRAME_BYTES * 25) + GO_FORWARD * 30)
+    assert ear.kept_bytes == RING_FRAMES * FRAME_BYTES
+
+
+def test_late_voice_takes_the_place_of_a_pause_that_was_told() -> None:
+    """A hiccup of 400 ms within a word is no end of the voice, though it looked like one."""
+    ear = Ear()
+    ear.start_clock(0)
+    voice = bytes(FRAME_BYTES * 25) + GO_FORWARD
+    heard_in(ear, voice[: FRAME_BYTES * 75])
+    events = [*ear.fill(1_700_000), *ear.fill(1_800_000), *ear.fill(1_900_000)]
+    assert [e.speaking for e in events if isinstance(e, VoiceActivity)][-1] is False
+    late: list[Event] = []
+    for start in range(FRAME_BYTES * 75, FRAME_BYTES * 100, FRAME_BYTES):
+        late += ear.hear(voice[start : start + FRAME_BYTES], 1_990_000)
+    assert any(isinstance(e, VoiceActivity) and e.speaking for e in late)
+    assert ear.position == 100 * FRAME_SAMPLES
+    assert ear.audio(0, ear.position) == voice[: FRAME_BYTES * 100]
+
+
+def test_a_carrier_that_sends_a_second_at_a_time_has_no_gaps() -> None:
+    """Who sends long messages sends seldom: that is no silence."""
+    ear = Ear()
+    ear.start_clock(0)
+    for _ in range(50):
+        ear.hear(SILENT_FRAME, 1_000_000)
+    assert ear.gap_due_us > 2_100_000
+    assert ear.fill(2_000_000) == ()
+    assert ear.position == 50 * FRAME_SAMPLES
+
+
+def test_a_frame_now_and_then_does_not_stop_the_clock_of_silence() -> None:
+    """Carriers that save bandwidth send one frame in 300 ms of silence; the turn must end all the same."""
+    ear = Ear()
+    ear.start_clock(0)
+    ear.watch(16 * 2_000)
+    reached: list[Event] = []
+    for now in range(0, 3_000_001, 5_000):
+        if now % 300_000 == 0:
+            reached += ear.hear(SILENT_FRAME, now)
+        if now >= ear.gap_due_us:
+            reached += ear.fill(now)
+        if reached:
+            break
+    assert reached == [SampleReached(16 * 2_000)]
+    assert now <= 2_500_000
+
+
+def test_what_is_watched_for_is_told_to_the_sample_in_a_gap() -> None:
+    """The end of a turn must not wait for the next step of filling."""
+    ear = Ear()
+    ear.start_clock(0)
+    ear.watch(FRAME_SAMPLES * 13)
+    assert ear.fill(200_000) == ()
+    assert ear.gap_due_us == 260_000
+    assert ear.fill(260_000) == (SampleReached(FRAME_SAMPLES * 13),)

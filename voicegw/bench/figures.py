@@ -71,14 +71,18 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """The gateway and the floor at one number of calls."""
+class Round:
+    """The gateway and the floor at one number of calls, measured one after the other."""
 
-    calls: int
     silent_floor: Load
     echo_floor: Load
     idle: Load
     talking: Load
+
+    @property
+    def loads(self) -> tuple[Load, ...]:
+        """All four."""
+        return (self.silent_floor, self.echo_floor, self.idle, self.talking)
 
     @property
     def idle_ratio(self) -> float:
@@ -89,6 +93,20 @@ class Row:
     def talking_ratio(self) -> float:
         """CPU of talking calls in units of the echoing floor."""
         return self.talking.cpu_ms / self.echo_floor.cpu_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The rounds at one number of calls. One figure stands for them: that of the middle round."""
+
+    calls: int
+    rounds: list[Round]
+
+    @property
+    def sound_rounds(self) -> list[Round]:
+        """The rounds in which no client was too late; all, when there is none."""
+        sound = [one for one in self.rounds if not any(load.void for load in one.loads)]
+        return sound or self.rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +163,8 @@ class Bench:
     @property
     def sound(self) -> bool:
         """Whether every figure may be believed: no client too late, no trouble in any call."""
-        loads = [
-            load for row in self.rows for load in (row.silent_floor, row.echo_floor, row.idle, row.talking)
-        ]
-        return not any(load.void or load.trouble for load in loads)
+        rounds = [one for row in self.rows for one in row.sound_rounds]
+        return not any(load.void or load.trouble for one in rounds for load in one.loads)
 
 
 LOAD: TypeAdapter[Load] = TypeAdapter(Load)

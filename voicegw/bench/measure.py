@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from voicegw.bench.figures import LOAD, Bench, Capacity, Load, Machine, Row
+from voicegw.bench.figures import LOAD, Bench, Capacity, Load, Machine, Round, Row
 from voicegw.bench.load import LoadOrder, order_fields
 from voicegw.bench.processes import Child, cores
 from voicegw.bench.virtual import replay_speed
@@ -34,15 +34,16 @@ class Plan:
     """How long each load lasts, in seconds. Talking needs whole cycles of 8 s to be steady."""
 
     quick: bool
+    rounds: int
     quiet_s: float
     spread_s: float
     settle_s: float
     window_s: float
 
 
-FULL = Plan(quick=False, quiet_s=10.0, spread_s=8.0, settle_s=8.0, window_s=24.0)
+FULL = Plan(quick=False, rounds=3, quiet_s=6.0, spread_s=8.0, settle_s=4.0, window_s=16.0)
 # One answer of every call, and nothing that could be called steady.
-QUICK = Plan(quick=True, quiet_s=1.0, spread_s=0.5, settle_s=0.0, window_s=6.0)
+QUICK = Plan(quick=True, rounds=1, quiet_s=0.5, spread_s=0.5, settle_s=0.0, window_s=5.0)
 
 
 class Bencher:
@@ -57,12 +58,15 @@ class Bencher:
 
     def row(self, calls: int) -> Row:
         """Measure gateway and floor at one number of calls."""
+        return Row(calls, [self._round(calls) for _ in range(self._plan.rounds)])
+
+    def _round(self, calls: int) -> Round:
         # Floor and gateway alternate, so that a slow minute of the machine meets both.
         silent = self._floor("/silent", calls, talking=False)
         idle = self._gateway(calls, talking=False)
         echo = self._floor("/echo", calls, talking=True)
         talking = self._gateway(calls, talking=True)
-        return Row(calls, silent, echo, idle, talking)
+        return Round(silent, echo, idle, talking)
 
     def capacity(self, first: int) -> Capacity:
         """Search for the most calls that one core holds: double until it breaks, then halve the gap."""

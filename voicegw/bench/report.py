@@ -7,43 +7,43 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from voicegw.bench.figures import Bench, Load, Row, Spread
+from voicegw.bench.figures import Bench, Load, Round, Row, Spread
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One figure: how to get it from a row, and the most that it should be (None: it only informs)."""
+    """One figure: how to get it from a round, and the most that it should be (None: it only informs)."""
 
     name: str
     unit: str
-    get: Callable[[Row], float | None]
+    get: Callable[[Round], float | None]
     most: float | None = None
 
 
-def _p(get: Callable[[Row], Spread | None], part: str) -> Callable[[Row], float | None]:
-    def figure(row: Row) -> float | None:
-        found = get(row)
+def _p(get: Callable[[Round], Spread | None], part: str) -> Callable[[Round], float | None]:
+    def figure(one: Round) -> float | None:
+        found = get(one)
         return getattr(found, part) if found is not None else None
 
     return figure
 
 
 LINES = (
-    _Line("CPU, silent floor", "ms/call-s", lambda row: row.silent_floor.cpu_ms),
-    _Line("CPU, idle", "ms/call-s", lambda row: row.idle.cpu_ms),
-    _Line("  ratio to the floor", "", lambda row: row.idle_ratio, 1.4),
-    _Line("CPU, echoing floor", "ms/call-s", lambda row: row.echo_floor.cpu_ms),
-    _Line("CPU, talking", "ms/call-s", lambda row: row.talking.cpu_ms),
-    _Line("  ratio to the floor", "", lambda row: row.talking_ratio, 1.5),
-    _Line("Added latency p50", "ms", _p(lambda row: row.talking.added, "p50")),
-    _Line("Added latency p95", "ms", _p(lambda row: row.talking.added, "p95")),
-    _Line("Added latency p99", "ms", _p(lambda row: row.talking.added, "p99"), 20.0),
-    _Line("Agent frame late p99", "ms", _p(lambda row: row.talking.late, "p99"), 5.0),
-    _Line("Memory per idle call, USS", "kB", lambda row: row.idle.uss_kb),
-    _Line("Memory per call, USS", "kB", lambda row: row.talking.uss_kb, 300.0),
-    _Line("Memory per call, RSS", "kB", lambda row: row.talking.rss_kb),
-    _Line("Client late p99, idle", "ms", lambda row: row.idle.client_late.p99, 5.0),
-    _Line("Client late p99, talking", "ms", lambda row: row.talking.client_late.p99, 5.0),
+    _Line("CPU, silent floor", "ms/call-s", lambda one: one.silent_floor.cpu_ms),
+    _Line("CPU, idle", "ms/call-s", lambda one: one.idle.cpu_ms),
+    _Line("  ratio to the floor", "", lambda one: one.idle_ratio, 1.4),
+    _Line("CPU, echoing floor", "ms/call-s", lambda one: one.echo_floor.cpu_ms),
+    _Line("CPU, talking", "ms/call-s", lambda one: one.talking.cpu_ms),
+    _Line("  ratio to the floor", "", lambda one: one.talking_ratio, 1.5),
+    _Line("Added latency p50", "ms", _p(lambda one: one.talking.added, "p50")),
+    _Line("Added latency p95", "ms", _p(lambda one: one.talking.added, "p95")),
+    _Line("Added latency p99", "ms", _p(lambda one: one.talking.added, "p99"), 20.0),
+    _Line("Agent frame late p99", "ms", _p(lambda one: one.talking.late, "p99"), 5.0),
+    _Line("Memory per idle call, USS", "kB", lambda one: one.idle.uss_kb),
+    _Line("Memory per call, USS", "kB", lambda one: one.talking.uss_kb, 300.0),
+    _Line("Memory per call, RSS", "kB", lambda one: one.talking.rss_kb),
+    _Line("Client late p99, idle", "ms", lambda one: one.idle.client_late.p99, 5.0),
+    _Line("Client late p99, talking", "ms", lambda one: one.talking.client_late.p99, 5.0),
     _Line("Answers measured", "", lambda row: float(row.talking.turns)),
 )
 
@@ -61,8 +61,15 @@ def print_bench(bench: Bench, before: Bench | None, console: Console) -> None:
     virtual = bench.virtual
     console.print(f"On virtual time a call runs {virtual.times:.0f} times as fast as in life.")
     for row in bench.rows:
-        for name, load in _loads(row).items():
-            _print_trouble(name, load, console)
+        if len(row.sound_rounds) < len(row.rounds):
+            console.print(
+                f"{row.calls} calls: only {len(row.sound_rounds)} of {len(row.rounds)} rounds count"
+            )
+        for one in row.rounds:
+            for name, load in zip(
+                ("silent floor", "echoing floor", "idle", "talking"), one.loads, strict=True
+            ):
+                _print_trouble(f"{row.calls} calls, {name}", load, console)
     if bench.capacity is not None:
         _print_capacity(bench, console)
 
@@ -82,15 +89,29 @@ def _table(bench: Bench, before: Bench | None) -> Table:
         for row in bench.rows:
             cells.append(_cell(line, row))
             if row.calls in earlier:
-                cells.append(_figure(line.get(earlier[row.calls])))
+                cells.append(_figure(_middle(_values(line, earlier[row.calls]))))
         table.add_row(*cells)
     return table
 
 
+def _values(line: _Line, row: Row) -> list[float]:
+    found = (line.get(one) for one in row.sound_rounds)
+    return sorted(value for value in found if value is not None)
+
+
+def _middle(values: list[float]) -> float | None:
+    return values[len(values) // 2] if values else None
+
+
 def _cell(line: _Line, row: Row) -> Text:
-    value = line.get(row)
+    """The middle round's figure, and the least and the most of all of them."""
+    values = _values(line, row)
+    value = _middle(values)
     missed = value is not None and line.most is not None and value > line.most
-    return Text(_figure(value), style="bold red" if missed else "")
+    cell = Text(_figure(value), style="bold red" if missed else "")
+    if len(values) > 1 and values[0] != values[-1]:
+        cell.append(f"  {_figure(values[0])} to {_figure(values[-1])}", style="dim")
+    return cell
 
 
 def _figure(value: float | None) -> str:
@@ -99,15 +120,6 @@ def _figure(value: float | None) -> str:
     if value >= 100 or value == int(value):
         return f"{value:.0f}"
     return f"{value:.2f}"
-
-
-def _loads(row: Row) -> dict[str, Load]:
-    return {
-        f"{row.calls} calls, silent floor": row.silent_floor,
-        f"{row.calls} calls, echoing floor": row.echo_floor,
-        f"{row.calls} calls, idle": row.idle,
-        f"{row.calls} calls, talking": row.talking,
-    }
 
 
 def _print_trouble(name: str, load: Load, console: Console) -> None:

@@ -164,6 +164,11 @@ class ScriptedCaller:
         """Seconds since the caller dialled."""
         return self._loop.time() - self._began
 
+    @property
+    def connected(self) -> bool:
+        """True while there is a connection."""
+        return self._channel is not None
+
     # What the caller does
 
     def speak(self, pcm: bytes, at_s: float | None = None) -> tuple[float, float]:

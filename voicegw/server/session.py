@@ -80,6 +80,7 @@ class Session:
         self._lost_at: float | None = None
         self._inbox: deque[e.Event] = deque()
         self._feeding = False
+        self._ticking = False
         self._tasks: asyncio.TaskGroup | None = None
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._room = asyncio.Event()
@@ -383,12 +384,16 @@ class Session:
 
     def tick(self) -> None:
         """The ticker calls: send what is due, tell what was heard, fill what is missing."""
+        self._ticking = True
         try:
             self._tick()
         except Exception:
             # The ticker has other calls to wake.
             log.exception("call %s ends: its driver failed", self.call_id)
             self.finish("internal_error", close_code=1011)
+        finally:
+            self._ticking = False
+        self._wake()
 
     def _tick(self) -> None:
         now = self._now()
@@ -405,7 +410,6 @@ class Session:
         if self._call.wake_at is not None and now >= self._call.wake_at:
             self._feed(e.Tick())
             self._pump()
-        self._wake()
 
     def _pump(self) -> None:
         """Send what is due now."""
@@ -428,7 +432,8 @@ class Session:
 
     def _wake(self) -> None:
         """Ask the ticker for the next time at which anything is to do."""
-        if self._ended.is_set():
+        if self._ticking or self._ended.is_set():
+            # A tick asks once, at its end.
             return
         now = self._now()
         wishes = [self._call.wake_at]

@@ -1,0 +1,232 @@
+"""Providers that fail or hang, whole calls on virtual time: the caller always hears why."""
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from rehearsed import GO_FORWARD, WHEN, on_virtual_time, rehearsed
+
+from voicegw.rehearsal.caller import ScriptedCaller, dialling
+from voicegw.rehearsal.provider import ScriptedProvider
+from voicegw.rehearsal.script import Fault, Script
+
+Route = Literal["stt", "llm", "tts"]
+PATIENCE_S = 8.0
+# A slot of the ticker, and the rounding of the voice's end to a frame.
+SLACK_S = 0.1
+APOLOGY = "I am sorry, I have a technical problem. Could you say that again?"
+NOT_UNDERSTOOD = "Sorry, I did not catch that. Could you say it again?"
+TWO_SENTENCES = "Your order left the warehouse this morning. It will be with you tomorrow before noon."
+
+FAULTS = {
+    "error": Fault(status=500),
+    "overload": Fault(status=429),
+    "refused": Fault(refuse=True),
+    "hung": Fault(hang=True),
+    "stalled": Fault(stall_after=4),
+    "broken": Fault(reset_after=4),
+    "web page": Fault(wrong=True, body=b"<html>maintenance</html>"),
+}
+
+
+def silences(caller: ScriptedCaller, from_s: float, to_s: float) -> float:
+    """The longest stretch between two moments in which the agent was not heard."""
+    sounds = [sound for sound in caller.earpiece.sounds if sound[1] > from_s and sound[0] < to_s]
+    ends = [from_s, *(end for _, end in sounds)]
+    begins = [*(begin for begin, _ in sounds), to_s]
+    return max(begin - end for begin, end in zip(begins, ends, strict=True))
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize("route", ["stt", "llm", "tts"])
+def test_a_failing_provider_is_an_apology_within_the_patience(
+    tmp_path: Path, route: Route, fault: Fault
+) -> None:
+    """Silence is the one answer that a caller cannot understand."""
+    on_virtual_time(_one_failure)(tmp_path, route, fault)
+
+
+async def _one_failure(folder: Path, route: Route, fault: Fault) -> None:
+    script = Script(stt=("where is my order",), llm=(TWO_SENTENCES,), audio_chunk_ms=100)
+    async with rehearsed(folder, script) as rehearsal, dialling(rehearsal.gateway) as caller:
+        rehearsal.provider.fail(route, fault, times=None)
+        await caller.event("speech_stopped")
+        said_s = await caller.say(WHEN)
+        rung = await caller.event("rung")
+        assert rung.fields["rung"] == "apology"
+        stopped = await caller.event("speech_stopped")
+        assert stopped.fields["heard"] == (
+            NOT_UNDERSTOOD if route == "stt" and "slow" not in rung.fields["reason"] else APOLOGY
+        )
+        sound_s = caller.first_sound_after(said_s)
+        assert sound_s is not None
+        assert sound_s - said_s < PATIENCE_S + SLACK_S
+        assert len(caller.told("rung")) == 1
+        # And when it works again, so does the call; the apology is no part of what the model remembers.
+        rehearsal.provider.heal()
+        await caller.say(WHEN)
+        await caller.event("speech_stopped", heard=TWO_SENTENCES, cut=False)
+        shown = rehearsal.provider.received("llm")[-1].fields["messages"]
+        assert not any(APOLOGY in message["content"] for message in shown)
+
+
+@pytest.mark.parametrize("route", ["stt", "llm", "tts"])
+def test_after_three_failures_the_agent_says_goodbye_and_hangs_up(tmp_path: Path, route: Route) -> None:
+    """To ask a caller a fourth time would be worse than to let him go; a tone would be no goodbye."""
+    on_virtual_time(_three_failures)(tmp_path, route)
+
+
+async def _three_failures(folder: Path, route: Route) -> None:
+    async with rehearsed(folder) as rehearsal, dialling(rehearsal.gateway) as caller:
+        rehearsal.provider.fail(route, Fault(status=503), times=None)
+        await caller.event("speech_stopped")
+        for _ in range(2):
+            await caller.say(WHEN)
+            await caller.event("speech_stopped", cut=False)
+        await caller.say(WHEN)
+        await caller.event("speech_started", kind="goodbye")
+        assert await caller.ended() == (1000, "provider_failure")
+        assert caller.told("speech_stopped")[-1].fields["heard"] == "Thank you for calling. Goodbye."
+        goodbye = list(caller.earpiece.sentences.values())[-1]
+        assert goodbye.samples >= len(goodbye.text) * 0.06 * 16_000 - 320
+
+
+@on_virtual_time
+async def test_a_good_answer_forgives_the_failures_before_it(tmp_path: Path) -> None:
+    """Three failures in a row mean a dead provider; three in an hour mean the internet."""
+    async with rehearsed(tmp_path) as rehearsal, dialling(rehearsal.gateway) as caller:
+        await caller.event("speech_stopped")
+        for _ in range(3):
+            rehearsal.provider.fail("llm", Fault(status=500), times=2)
+            for kind in ("apology", "apology", "reply"):
+                caller.send("text", text="Where is my order?")
+                await caller.event("reply_text", within_s=5)
+                stopped = await caller.event("speech_stopped", cut=False)
+                assert (stopped.fields["heard"] == APOLOGY) == (kind == "apology")
+        assert caller.close is None
+
+
+@on_virtual_time
+async def test_when_everything_hangs_from_the_start_nobody_waits_in_silence(tmp_path: Path) -> None:
+    """Not even the clips could be made: a tone stands in, and in the end the call."""
+    provider = ScriptedProvider()
+    for route in ("stt", "llm", "tts"):
+        provider.fail(route, Fault(hang=True), times=None)
+    async with (
+        rehearsed(tmp_path, provider=provider) as rehearsal,
+        dialling(rehearsal.gateway) as caller,
+    ):
+        # The greeting is the first thing that the caller waits for.
+        waits = [((await caller.event("speech_started")).at_s, 0.0)]
+        for _ in range(2):
+            await caller.event("speech_stopped")
+            said_s = await caller.say(GO_FORWARD)
+            waits.append(((await caller.event("speech_started")).at_s, said_s))
+        assert await caller.ended() == (1000, "provider_failure")
+        assert max(heard_s - said_s for heard_s, said_s in waits) < PATIENCE_S + SLACK_S
+        assert len(caller.earpiece.sounds) == 3
+
+
+@on_virtual_time
+async def test_a_model_that_stalls_behind_a_sentence_is_an_apology_within_the_patience(
+    tmp_path: Path,
+) -> None:
+    """The first sentence is heard; the rest never comes, though the connection stands."""
+    script = Script(llm=(TWO_SENTENCES,))
+    async with (
+        rehearsed(tmp_path, script, provider__timeout_s="60") as rehearsal,
+        dialling(rehearsal.gateway) as caller,
+    ):
+        rehearsal.provider.fail("llm", Fault(stall_after=2200))
+        await caller.event("speech_stopped")
+        caller.send("text", text="Where is my order?")
+        first = await caller.event("reply_text")
+        assert first.fields["text"] == "Your order left the warehouse this morning."
+        rung = await caller.event("rung")
+        await caller.event("speech_stopped", cut=False)
+        assert silences(caller, first.at_s, caller.now_s) < PATIENCE_S + SLACK_S
+        assert rung.fields["reason"] == "too_slow"
+
+
+@pytest.mark.parametrize("sentence", [0, 1])
+def test_a_voice_that_stalls_is_an_apology_within_the_patience(tmp_path: Path, sentence: int) -> None:
+    """TTS that stops in the middle, with a deadline longer than any caller's patience."""
+    on_virtual_time(_stalled_voice)(tmp_path, sentence)
+
+
+async def _stalled_voice(folder: Path, sentence: int) -> None:
+    script = Script(llm=(TWO_SENTENCES,), audio_chunk_ms=100)
+    async with (
+        rehearsed(folder, script, provider__timeout_s="60") as rehearsal,
+        dialling(rehearsal.gateway) as caller,
+    ):
+        # One second of it comes.
+        rehearsal.provider.fail("tts", Fault(stall_after=48_000), after=sentence)
+        await caller.event("speech_stopped")
+        caller.send("text", text="Where is my order?")
+        started = await caller.event("speech_started", kind="reply")
+        stopped = await caller.event("speech_stopped", cut=True)
+        # What was heard of the torn sentence is remembered by estimate, and never more than sounded.
+        assert TWO_SENTENCES.startswith(stopped.fields["heard"])
+        assert len(stopped.fields["heard"].split()) >= 7 * sentence
+        await caller.event("speech_stopped", heard=APOLOGY)
+        # How far it was heard is reported every 100 ms: so late it may be noticed that nothing follows.
+        assert silences(caller, started.at_s, caller.now_s) < PATIENCE_S + 0.1 + SLACK_S
+
+
+@on_virtual_time
+async def test_a_slow_voice_that_keeps_up_is_no_failure(tmp_path: Path) -> None:
+    """Audio that comes just in time is heard all the while: the caller is not waiting."""
+    text = "A very long answer that goes on and on, " * 8 + "until it ends."
+    script = Script(llm=(text,), audio_chunk_ms=100, audio_chunk_delay_ms=101)
+    async with rehearsed(tmp_path, script) as rehearsal, dialling(rehearsal.gateway) as caller:
+        await caller.event("speech_stopped")
+        caller.send("text", text="Tell me everything.")
+        await caller.event("speech_stopped", cut=False, heard=text)
+        assert not caller.told("rung")
+
+
+@on_virtual_time
+async def test_a_stream_that_breaks_behind_many_sentences_is_told_behind_them(tmp_path: Path) -> None:
+    """All whole sentences that came are heard, in order, and only then the apology."""
+    sentences = [f"This is sentence number {word} of it." for word in ("one", "two", "three", "four")]
+    script = Script(llm=(" ".join([*sentences, "And a torn"]),))
+    async with rehearsed(tmp_path, script) as rehearsal, dialling(rehearsal.gateway) as caller:
+        rehearsal.provider.fail("llm", Fault(error_event=30))
+        await caller.event("speech_stopped")
+        caller.send("text", text="Tell me.")
+        stopped = await caller.event("speech_stopped", cut=False)
+        assert stopped.fields["heard"].endswith(APOLOGY)
+        said = [told.fields["text"] for told in caller.told("reply_text")][1:]
+        assert said[:-1] == sentences[: len(said) - 1]
+        assert len(said) > 3
+        assert said[-1] == APOLOGY
+
+
+@on_virtual_time
+async def test_a_speculative_transcript_that_fails_is_asked_again(tmp_path: Path) -> None:
+    """The second chance costs the caller nothing but the transcription."""
+    script = Script(stt=("where is my order",))
+    async with rehearsed(tmp_path, script) as rehearsal, dialling(rehearsal.gateway) as caller:
+        rehearsal.provider.fail("stt", Fault(status=500))
+        await caller.event("speech_stopped")
+        await caller.say(WHEN)
+        await caller.event("transcript", status="final", text="where is my order")
+        assert not caller.told("rung")
+        assert len(rehearsal.provider.received("stt")) == 2
+
+
+@on_virtual_time
+async def test_a_long_turn_with_a_lost_piece_is_not_answered_in_half(tmp_path: Path) -> None:
+    """An answer to the second half of a story sounds like an agent who does not listen."""
+    async with (
+        rehearsed(tmp_path, turns__max_turn_s="3") as rehearsal,
+        dialling(rehearsal.gateway) as caller,
+    ):
+        rehearsal.provider.fail("stt", Fault(status=500))
+        await caller.event("speech_stopped")
+        await caller.say(GO_FORWARD * 4)
+        rejected = await caller.event("transcript", status="rejected")
+        assert rejected.fields["reason"] == "http_500"
+        await caller.event("speech_stopped", heard=NOT_UNDERSTOOD)
+        assert not rehearsal.provider.received("llm")
