@@ -230,3 +230,23 @@ async def test_a_long_turn_with_a_lost_piece_is_not_answered_in_half(tmp_path: P
         assert rejected.fields["reason"] == "http_500"
         await caller.event("speech_stopped", heard=NOT_UNDERSTOOD)
         assert not rehearsal.provider.received("llm")
+
+
+@on_virtual_time
+async def test_half_a_letter_from_a_sloppy_provider_ends_no_call(tmp_path: Path) -> None:
+    """Servers that cut an emoji in two send half a surrogate pair: no text that could be sent on."""
+    chat = (
+        rb'data: {"choices":[{"index":0,"delta":{"content":"It is on \ud83d its way. "}}]}'
+        b"\n\ndata: [DONE]\n\n"
+    )
+    async with rehearsed(tmp_path) as rehearsal, dialling(rehearsal.gateway) as caller:
+        rehearsal.provider.fail(
+            "stt", Fault(wrong=True, body=rb'{"text": "where \ude00 is it"}', content_type="application/json")
+        )
+        rehearsal.provider.fail("llm", Fault(wrong=True, body=chat, content_type="text/event-stream"))
+        await caller.event("speech_stopped")
+        await caller.say(WHEN)
+        final = await caller.event("transcript", status="final")
+        assert final.fields["text"].split() == ["where", "is", "it"]
+        stopped = await caller.event("speech_stopped")
+        assert stopped.fields["heard"].split() == ["It", "is", "on", "its", "way."]

@@ -314,3 +314,33 @@ def test_every_state_can_end_and_none_can_come_back() -> None:
         assert (State.ENDED in following) == (state is not State.ENDED)
         assert State.NEW not in following
     assert TRANSITIONS[State.ENDING] == {State.ENDED}
+
+
+def test_two_sentences_that_fail_while_the_first_is_heard_are_one_failure() -> None:
+    """The caller hears one apology, behind what had arrived."""
+    talk = Talk()
+    talk.greet()
+    reply = talk.answered(2000)
+    talk.now(e.ReplyText(reply, "The first is here. The second is here. "), e.ReplyDone(reply))
+    one, two = (speak.speech_id for speak in talk.all(c.Speak)[1:])
+    talk.at(2100, e.SpeechArrived(one, samples(500), False), e.SpeechBegan(one))
+    talk.at(2500, e.SpeechFailed(one, "http_500"), e.SpeechFailed(two, "http_500"))
+    assert c.ClearSpeech() not in talk.commands
+    assert len(talk.all(c.PlayClip)) == len(talk.notices(n.Rung)) == 1
+
+
+def test_a_line_that_breaks_in_a_cough_decides_for_the_agent() -> None:
+    """Nobody is there to go on interrupting: the rest of the sentence waits to be heard, unpaused."""
+    talk = Talk()
+    talk.at(0, e.CallStarted())
+    speech = talk.last(c.Speak).speech_id
+    talk.at(100, e.SpeechArrived(speech, samples(3000), True), e.SpeechBegan(speech))
+    talk.at(1100, e.VoiceActivity(samples(1000), True, -20, samples(1100)))
+    assert c.ResumeSpeech() in talk.at(1150, e.CarrierLost())
+    talk.at(9000, e.CarrierBack(), e.SpeechBegan(speech))
+    assert talk.call.state is State.SPEAKING
+    # The voice that was cut off ends on the new line, as no turn.
+    talk.at(9300, e.VoiceActivity(samples(1150), False, -60, samples(1350)))
+    talk.at(11_000, e.Played(speech, samples(3000), True))
+    assert heard_notice(talk) == n.SpeechStopped(1, "Hello.", False)
+    assert not talk.all(c.Transcribe)

@@ -101,7 +101,9 @@ class Gateway:
             await session.run(lambda: session.attach(line, carrier))
         finally:
             self._sessions.pop(session.resume_token, None)
-            log.info("call %s ended: %s", session.call_id, session.end_reason)
+            # What a client gives as its reason is a caller's word: it stays in the journal.
+            reason = "caller" if session.hung_up_by_caller else session.end_reason
+            log.info("call %s ended: %s", session.call_id, reason)
 
     def resume(self, token: str) -> Session:
         """Return the call that `token` goes on with. Raises CarrierError when it is over or unknown."""

@@ -31,6 +31,12 @@ log = logging.getLogger(__name__)
 FLUSH_S = 1.0
 
 
+def _sendable(text: str) -> str:
+    """Leave out halves of surrogate pairs: servers that cut an emoji in two send them, and no text with one
+    in it can be sent on to anybody."""
+    return text if text.isascii() else text.encode(errors="ignore").decode()
+
+
 class Line(Protocol):
     """The sending end of a call's connection."""
 
@@ -89,6 +95,7 @@ class Session:
         self._early: list[Inbound] = []
         self._early_messages: list[Message] = []
         self.end_reason = ""
+        self.hung_up_by_caller = False
 
     @property
     def ended(self) -> bool:
@@ -199,6 +206,7 @@ class Session:
             case Start():
                 self._late_start(item)
             case HangUpRequest():
+                self.hung_up_by_caller = True
                 self.finish(item.reason)
             case e.CallerText() | e.Dtmf():
                 self._feed(item)
@@ -275,7 +283,7 @@ class Session:
             self._provider_failed(error)
             self._feed(e.TranscriptFailed(utterance_id, error.code))
         else:
-            self._feed(e.Transcript(utterance_id, heard.text.strip(), heard.language or ""))
+            self._feed(e.Transcript(utterance_id, _sendable(heard.text).strip(), heard.language or ""))
 
     def _ask(self, command: c.Ask) -> None:
         self._spawn("llm", command.reply_id, self._run_llm(command))
@@ -292,7 +300,7 @@ class Session:
                     reason = delta.finish_reason or reason
                     usage = delta.usage or usage
                     if delta.text:
-                        self._feed(e.ReplyText(reply_id, delta.text))
+                        self._feed(e.ReplyText(reply_id, _sendable(delta.text)))
         except ProviderError as error:
             self._provider_failed(error)
             self._feed(e.ReplyFailed(reply_id, error.code))
