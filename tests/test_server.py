@@ -1,6 +1,7 @@
 """Calls over real loopback sockets: begin, talk, reconnect, end, and bad input."""
 
 import asyncio
+import io
 import json
 import os
 from pathlib import Path
@@ -12,7 +13,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from voicegw.audio.pcm import FRAME_BYTES, SILENT_FRAME
-from voicegw.rehearsal.script import Script
+from voicegw.observe.log import logging_to
+from voicegw.rehearsal.script import Fault, Script
 
 
 async def greeted(someone: Caller) -> dict[str, object]:
@@ -280,3 +282,33 @@ async def test_a_full_disk_refuses_the_call_with_a_word(tmp_path: Path) -> None:
         assert (await someone.event("error"))["code"] == "no_journal"
         assert (await someone.closed())[0] == 1011
         assert running.gateway.calls == 0
+
+
+async def test_no_word_of_a_caller_and_no_key_enters_the_log(
+    tmp_path: Path,
+) -> None:
+    """Logs are read by many and kept for long; what callers say is theirs."""
+    out = io.StringIO()
+    with logging_to(out, "DEBUG"):
+        await _confide_in_the_agent(tmp_path)
+    said = out.getvalue()
+    assert "llm failed" in said
+    assert "ended: caller" in said
+    assert "hoahong" not in said
+    assert "0901234567" not in said
+    assert "test-key" not in said
+
+
+async def _confide_in_the_agent(tmp_path: Path) -> None:
+    script = Script(llm=("Mật khẩu đó em không lưu ạ.",))
+    async with running_gateway(tmp_path, script) as running, caller(running.url) as someone:
+        # A provider's error message may quote what it was sent.
+        running.provider.fail("llm", Fault(status=400, body=b'{"error": {"message": "bad: hoahong-1975"}}'))
+        await someone.send("start", caller="0901234567", metadata={"note": "hoahong-1975"})
+        await someone.event("ready")
+        await someone.send("text", text="Mật khẩu của tôi là hoahong-1975")
+        await someone.event("rung")
+        await someone.connection.send('{"type": "text", "txt": "hoahong-1975"}')
+        await someone.event("error")
+        await someone.send("hangup", reason="hoahong-1975")
+        await someone.closed()

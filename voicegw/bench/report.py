@@ -1,5 +1,6 @@
 """The benchmark's figures as a table, beside what is aimed at and what was measured before."""
 
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -100,7 +101,7 @@ def _values(line: _Line, row: Row) -> list[float]:
 
 
 def _middle(values: list[float]) -> float | None:
-    return values[len(values) // 2] if values else None
+    return statistics.median(values) if values else None
 
 
 def _cell(line: _Line, row: Row) -> Text:

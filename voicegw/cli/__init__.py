@@ -36,8 +36,9 @@ def overrides(values: list[str] | None) -> dict[str, str]:
 @app.command()
 def serve(set_: SetOption = None) -> None:
     """Take calls until a signal ends it: SIGTERM lets calls in progress finish, Ctrl-C does not."""
-    from voicegw.cli.running import logging_to, run_on_uvloop
+    from voicegw.cli.running import run_on_uvloop
     from voicegw.cli.running import serve as serve_calls
+    from voicegw.observe.log import logging_to
 
     settings = load_settings(overrides=overrides(set_))
     with logging_to(sys.stderr, settings.log.level):

@@ -21,10 +21,11 @@ from rich.text import Text
 
 from voicegw.cli.call import tell_missing
 from voicegw.cli.embedded_process import EmbeddedProvider, embedded_provider
-from voicegw.cli.running import address, listen, logging_to, run_on_uvloop, running_gateway
+from voicegw.cli.running import address, listen, run_on_uvloop, running_gateway
 from voicegw.cli.view import ConversationView, fact, summary
 from voicegw.config import Settings, load_settings
 from voicegw.errors import ConfigError
+from voicegw.observe.log import logging_to
 from voicegw.replay.caller import Conversation, GatewayUnreachable, LiveCaller
 from voicegw.replay.recording import read_recording, write_stereo
 

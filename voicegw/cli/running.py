@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-import logging
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, TextIO, TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
 
 from voicegw.config import Settings
 from voicegw.errors import ConfigError
@@ -23,22 +22,6 @@ def run_on_uvloop(main: Coroutine[Any, Any, T]) -> T:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
-
-
-@contextlib.contextmanager
-def logging_to(out: TextIO, level: str) -> Iterator[None]:
-    """Write log lines to `out` within the block; `level` is a setting's value, checked before."""
-    handler = logging.StreamHandler(out)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    before = root.level
-    root.addHandler(handler)
-    root.setLevel(level)
-    try:
-        yield
-    finally:
-        root.setLevel(before)
-        root.removeHandler(handler)
 
 
 def listen(host: str, port: int) -> socket.socket:

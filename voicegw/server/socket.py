@@ -24,6 +24,9 @@ from voicegw.server.arrival import Arrival, start_of_query
 from voicegw.server.gateway import Gateway
 
 log = logging.getLogger(__name__)
+# websockets logs every message with its content at DEBUG, and every URL: none of that may enter a log.
+wire_log = logging.getLogger("voicegw.wire")
+wire_log.setLevel(logging.WARNING)
 
 CARRIERS: dict[str, type[Carrier]] = {"/v1/call": Native}
 # A reader so slow that this much (8 s of audio) waits for it is cut: it hears nothing sensible.
@@ -40,7 +43,9 @@ class CallSocket(asyncio.Protocol):
         self._connections: set[Any] = server_state.connections
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made
-        self._ws = ServerProtocol(max_size=max(c.max_message_bytes for c in CARRIERS.values()), logger=log)
+        self._ws = ServerProtocol(
+            max_size=max(c.max_message_bytes for c in CARRIERS.values()), logger=wire_log
+        )
         self._arrival: Arrival | None = None
         self._carrier: Carrier | None = None
         self._parts: list[bytes] = []  # of a fragmented message
@@ -109,6 +114,7 @@ class CallSocket(asyncio.Protocol):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, f"{full}\n", retry_after=full.retry_after)
             return
         carrier = make()
+        self._ws.max_message_size = carrier.max_message_bytes
         # A subprotocol is agreed on where the other side offers one of ours, and never demanded.
         offered = [p.strip() for h in request.headers.get_all("Sec-WebSocket-Protocol") for p in h.split(",")]
         self._ws.available_subprotocols = [
