@@ -5,10 +5,9 @@ tasks, and no rules. When `run` returns, nothing of the call lives on.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from voicegw.agents.personas import Persona
@@ -19,9 +18,10 @@ from voicegw.call.call import Call
 from voicegw.call.ear import Ear
 from voicegw.call.mouth import Mouth, SpeechSent
 from voicegw.carriers.base import Carrier, HangUpRequest, Inbound, Message, PlayedReport, Ready, Start
-from voicegw.errors import CarrierError, ProviderError
+from voicegw.errors import CarrierError
 from voicegw.providers.build import Providers
 from voicegw.server.clips import Clips
+from voicegw.server.requests import Requests
 from voicegw.server.ticker import Ticker
 from voicegw.store.journal import Journal
 
@@ -29,12 +29,6 @@ log = logging.getLogger(__name__)
 
 # A flush a second: a killed process loses at most that much of its journal.
 FLUSH_S = 1.0
-
-
-def _sendable(text: str) -> str:
-    """Leave out halves of surrogate pairs: servers that cut an emoji in two send them, and no text with one
-    in it can be sent on to anybody."""
-    return text if text.isascii() else text.encode(errors="ignore").decode()
 
 
 class Line(Protocol):
@@ -70,7 +64,8 @@ class Session:
         self.persona = persona
         self.start = start
         self.slot = 0  # the ticker's
-        self._providers = providers
+        self._language = start.language or persona.call.language
+        self._requests = Requests(call_id, persona, self._language, providers, self._feed, self)
         self._clips = clips
         self._journal = journal
         self._ticker = ticker
@@ -87,8 +82,6 @@ class Session:
         self._inbox: deque[e.Event] = deque()
         self._feeding = False
         self._ticking = False
-        self._tasks: asyncio.TaskGroup | None = None
-        self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._room = asyncio.Event()
         self._ended = asyncio.Event()
         # What the connection sent before `run` had its first turn on the loop.
@@ -117,8 +110,7 @@ class Session:
         self._line, self._carrier = line, carrier
         self._lost_at = None
         self._ear.start_clock(self._now())
-        language = self.start.language or self.persona.call.language
-        ready = Ready(self.call_id, self.resume_token, self.persona.name, language, resumed)
+        ready = Ready(self.call_id, self.resume_token, self.persona.name, self._language, resumed)
         self._send(carrier.ready(ready))
         if resumed:
             self._feed(e.CarrierBack())
@@ -133,7 +125,7 @@ class Session:
                     self.start.external_id,
                     self.start.caller,
                     self.start.called,
-                    language,
+                    self._language,
                     dict(self.start.metadata),
                 )
             )
@@ -255,58 +247,9 @@ class Session:
             self._feeding = False
         self._wake()
 
-    def _spawn(self, kind: str, number: int, work: Coroutine[Any, Any, None]) -> None:
-        if self._tasks is None or self._ended.is_set():
-            work.close()
-            return
-        key = (kind, number)
-        task = self._tasks.create_task(work)
-        self._running[key] = task
-        task.add_done_callback(lambda _: self._running.pop(key, None))
-
-    def _cancel(self, kind: str, number: int) -> None:
-        # The task group awaits it.
-        task = self._running.get((kind, number))
-        if task is not None:
-            task.cancel()
-
     def _transcribe(self, command: c.Transcribe) -> None:
         pcm = self._ear.audio(command.from_sample, command.to_sample)
-        self._spawn("stt", command.utterance_id, self._run_stt(command.utterance_id, pcm))
-
-    async def _run_stt(self, utterance_id: int, pcm: bytes) -> None:
-        try:
-            # Whisper takes the bare language: "vi", not "vi-VN".
-            language = (self.start.language or self.persona.call.language).partition("-")[0].lower()
-            heard = await self._providers.stt.transcribe(pcm, language=language, prompt=None)
-        except ProviderError as error:
-            self._provider_failed(error)
-            self._feed(e.TranscriptFailed(utterance_id, error.code))
-        else:
-            self._feed(e.Transcript(utterance_id, _sendable(heard.text).strip(), heard.language or ""))
-
-    def _ask(self, command: c.Ask) -> None:
-        self._spawn("llm", command.reply_id, self._run_llm(command))
-
-    async def _run_llm(self, command: c.Ask) -> None:
-        reply_id, reason, usage = command.reply_id, "", None
-        persona = self.persona
-        stream = self._providers.llm.reply(
-            command.messages, max_tokens=persona.max_tokens, temperature=persona.temperature
-        )
-        try:
-            async with contextlib.aclosing(stream) as deltas:
-                async for delta in deltas:
-                    reason = delta.finish_reason or reason
-                    usage = delta.usage or usage
-                    if delta.text:
-                        self._feed(e.ReplyText(reply_id, _sendable(delta.text)))
-        except ProviderError as error:
-            self._provider_failed(error)
-            self._feed(e.ReplyFailed(reply_id, error.code))
-        else:
-            prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-            self._feed(e.ReplyDone(reply_id, reason, prompt, completion))
+        self._requests.transcribe(command.utterance_id, pcm)
 
     def _speak(self, command: c.Speak) -> None:
         clip = self._clips.get(self.persona, command.text)
@@ -314,7 +257,7 @@ class Session:
         if clip is not None:
             self._play(command.speech_id, clip)
         else:
-            self._spawn("tts", command.speech_id, self._run_tts(command.speech_id, command.text))
+            self._requests.speak(command.speech_id, command.text)
 
     def _play_clip(self, command: c.PlayClip) -> None:
         self._mouth.expect(command.speech_id)
@@ -323,36 +266,33 @@ class Session:
     def _play(self, speech_id: int, pcm: bytes) -> None:
         assert self._carrier is not None
         self._mouth.add(speech_id, self._carrier.encode(pcm))
-        self._speech_done(speech_id)
-
-    async def _run_tts(self, speech_id: int, text: str) -> None:
-        assert self._carrier is not None
-        stream = self._providers.tts.speak(text, voice=self.persona.voice, speed=self.persona.speed)
-        try:
-            async with contextlib.aclosing(stream) as chunks:
-                async for pcm in chunks:
-                    samples = self._mouth.add(speech_id, self._carrier.encode(pcm))
-                    if not samples:
-                        return
-                    self._feed(e.SpeechArrived(speech_id, samples, False))
-                    self._pump()
-                    while not self._mouth.has_room:
-                        self._room.clear()
-                        await self._room.wait()
-        except ProviderError as error:
-            self._provider_failed(error)
-            self._mouth.finish(speech_id)
-            self._feed(e.SpeechFailed(speech_id, error.code))
-        else:
-            self._speech_done(speech_id)
-        self._pump()
-
-    def _speech_done(self, speech_id: int) -> None:
         self._feed(e.SpeechArrived(speech_id, self._mouth.finish(speech_id), True))
 
-    def _provider_failed(self, error: ProviderError) -> None:
-        # The provider's own message may quote the caller: it stays out of the log.
-        log.warning("call %s: %s failed: %s (HTTP %s)", self.call_id, error.stage, error.code, error.status)
+    # The sink of TTS
+
+    async def speech_came(self, speech_id: int, pcm: bytes) -> bool:
+        """Queue audio; the first of it leaves at once. Waits while the mouth is full."""
+        assert self._carrier is not None
+        samples = self._mouth.add(speech_id, self._carrier.encode(pcm))
+        if not samples:
+            return False
+        self._feed(e.SpeechArrived(speech_id, samples, False))
+        self._pump()
+        while not self._mouth.has_room:
+            self._room.clear()
+            await self._room.wait()
+        return True
+
+    def speech_done(self, speech_id: int) -> None:
+        """Play the sentence to its end."""
+        self._feed(e.SpeechArrived(speech_id, self._mouth.finish(speech_id), True))
+        self._pump()
+
+    def speech_failed(self, speech_id: int, code: str) -> None:
+        """Play what has come of the sentence; the call decides what follows it."""
+        self._mouth.finish(speech_id)
+        self._feed(e.SpeechFailed(speech_id, code))
+        self._pump()
 
     def _watch(self, command: c.WatchSample) -> None:
         self._inbox.extend(self._ear.watch(command.at_sample))
@@ -375,9 +315,7 @@ class Session:
 
     def _clear(self, command: c.ClearSpeech) -> None:
         self._mouth.clear(self._now())
-        for kind, number in list(self._running):
-            if kind == "tts":
-                self._cancel(kind, number)
+        self._requests.cancel_all("tts")
         if self._carrier is not None:
             self._send(self._carrier.clear())
 
@@ -482,18 +420,16 @@ class Session:
         """Drive the call to its end. `on_begun` is called once tasks can be started."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
+                self._requests.start(tasks)
                 on_begun()
                 await self._ended.wait()
-                for task in list(self._running.values()):
-                    task.cancel()
+                self._requests.stop()
         except Exception:
             # A mistake of ours in one of its tasks.
             log.exception("call %s ends: a task of it failed", self.call_id)
             self.finish("internal_error", close_code=1011)
         finally:
             self.finish("stopped")
-            self._tasks = None
             try:
                 self._journal.close()
             except OSError as error:
@@ -502,11 +438,11 @@ class Session:
 
 _DO: dict[type, Callable[[Session, Any], None]] = {
     c.Transcribe: Session._transcribe,
-    c.CancelTranscribe: lambda session, command: session._cancel("stt", command.utterance_id),
+    c.CancelTranscribe: lambda session, command: session._requests.cancel("stt", command.utterance_id),
     c.WatchSample: Session._watch,
     c.ReleaseAudio: Session._release,
-    c.Ask: Session._ask,
-    c.CancelAsk: lambda session, command: session._cancel("llm", command.reply_id),
+    c.Ask: lambda session, command: session._requests.ask(command.reply_id, command.messages),
+    c.CancelAsk: lambda session, command: session._requests.cancel("llm", command.reply_id),
     c.Speak: Session._speak,
     c.PlayClip: Session._play_clip,
     c.PauseSpeech: Session._pause,

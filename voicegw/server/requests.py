@@ -1,0 +1,153 @@
+"""The provider requests of one call: a task each, whose answers are events.
+
+Knows what is asked of STT, LLM and TTS and what comes back; nothing of connections or pacing.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, Protocol
+
+from voicegw.agents.personas import Persona
+from voicegw.call import events as e
+from voicegw.call.commands import Message
+from voicegw.errors import ProviderError
+from voicegw.providers.build import Providers
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["stt", "llm", "tts"]
+
+
+class SpeechSink(Protocol):
+    """Where the audio of a sentence goes."""
+
+    async def speech_came(self, speech_id: int, pcm: bytes) -> bool:
+        """Take audio, and wait while there is no room. False: the sentence is not wanted any more."""
+        ...
+
+    def speech_done(self, speech_id: int) -> None:
+        """All audio of the sentence has come."""
+        ...
+
+    def speech_failed(self, speech_id: int, code: str) -> None:
+        """No more audio of the sentence comes, though it is not all."""
+        ...
+
+
+class Requests:
+    """Owns the tasks. They run in the group that `start` is given, and end with it."""
+
+    def __init__(
+        self,
+        call_id: str,
+        persona: Persona,
+        language: str,
+        providers: Providers,
+        feed: Callable[[e.Event], None],
+        sink: SpeechSink,
+    ) -> None:
+        self._call_id = call_id
+        self._persona = persona
+        # Whisper takes the bare language: "vi", not "vi-VN".
+        self._language = language.partition("-")[0].lower()
+        self._providers = providers
+        self._feed = feed
+        self._sink = sink
+        self._group: asyncio.TaskGroup | None = None
+        self._running: dict[tuple[Kind, int], asyncio.Task[None]] = {}
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Requests may be made from now on."""
+        self._group = group
+
+    def stop(self) -> None:
+        """Cancel what runs, and begin nothing any more; the group awaits it."""
+        self._group = None
+        for task in list(self._running.values()):
+            task.cancel()
+
+    def cancel(self, kind: Kind, number: int) -> None:
+        """Cancel one request, if it runs; the group awaits it."""
+        task = self._running.get((kind, number))
+        if task is not None:
+            task.cancel()
+
+    def cancel_all(self, kind: Kind) -> None:
+        """Cancel all requests of a kind."""
+        for key in list(self._running):
+            if key[0] == kind:
+                self.cancel(*key)
+
+    def _spawn(self, kind: Kind, number: int, work: Coroutine[Any, Any, None]) -> None:
+        if self._group is None:
+            work.close()
+            return
+        key = (kind, number)
+        task = self._group.create_task(work)
+        self._running[key] = task
+        task.add_done_callback(lambda _: self._running.pop(key, None))
+
+    def transcribe(self, utterance_id: int, pcm: bytes) -> None:
+        """Answer with Transcript or TranscriptFailed."""
+        self._spawn("stt", utterance_id, self._transcribe(utterance_id, pcm))
+
+    async def _transcribe(self, utterance_id: int, pcm: bytes) -> None:
+        try:
+            heard = await self._providers.stt.transcribe(pcm, language=self._language, prompt=None)
+        except ProviderError as error:
+            self._log(error)
+            self._feed(e.TranscriptFailed(utterance_id, error.code))
+        else:
+            self._feed(e.Transcript(utterance_id, _sendable(heard.text).strip(), heard.language or ""))
+
+    def ask(self, reply_id: int, messages: tuple[Message, ...]) -> None:
+        """Answer with ReplyText…, then ReplyDone or ReplyFailed."""
+        self._spawn("llm", reply_id, self._ask(reply_id, messages))
+
+    async def _ask(self, reply_id: int, messages: tuple[Message, ...]) -> None:
+        reason, usage = "", None
+        stream = self._providers.llm.reply(
+            messages, max_tokens=self._persona.max_tokens, temperature=self._persona.temperature
+        )
+        try:
+            async with contextlib.aclosing(stream) as deltas:
+                async for delta in deltas:
+                    reason = delta.finish_reason or reason
+                    usage = delta.usage or usage
+                    if delta.text:
+                        self._feed(e.ReplyText(reply_id, _sendable(delta.text)))
+        except ProviderError as error:
+            self._log(error)
+            self._feed(e.ReplyFailed(reply_id, error.code))
+        else:
+            prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+            self._feed(e.ReplyDone(reply_id, reason, prompt, completion))
+
+    def speak(self, speech_id: int, text: str) -> None:
+        """Bring a sentence's audio to the sink."""
+        self._spawn("tts", speech_id, self._speak(speech_id, text))
+
+    async def _speak(self, speech_id: int, text: str) -> None:
+        stream = self._providers.tts.speak(text, voice=self._persona.voice, speed=self._persona.speed)
+        try:
+            async with contextlib.aclosing(stream) as chunks:
+                async for pcm in chunks:
+                    if not await self._sink.speech_came(speech_id, pcm):
+                        return
+        except ProviderError as error:
+            self._log(error)
+            self._sink.speech_failed(speech_id, error.code)
+        else:
+            self._sink.speech_done(speech_id)
+
+    def _log(self, error: ProviderError) -> None:
+        # The provider's own message may quote the caller: it stays out of the log.
+        log.warning("call %s: %s failed: %s (HTTP %s)", self._call_id, error.stage, error.code, error.status)
+
+
+def _sendable(text: str) -> str:
+    """Leave out halves of surrogate pairs: servers that cut an emoji in two send them, and no text with one
+    in it can be sent on to anybody."""
+    return text if text.isascii() else text.encode(errors="ignore").decode()
