@@ -162,26 +162,35 @@ class SeamTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request of the client over the seam. Raises httpx2.ConnectError where the seam fails."""
-        body = await request.aread()
-        headers = tuple(
-            (name, value)
-            for name, value in request.headers.multi_items()
-            # aiohttp writes these two itself; a second copy would be a protocol error.
-            if name not in ("host", "content-length")
-        )
         try:
-            response = await self._streams.send(HttpRequest(request.method, str(request.url), headers, body))
+            response = await self._streams.send(seam_request(request, await request.aread()))
         except ConnectionFailed as error:
             raise httpx2.ConnectError(str(error), request=request) from error
-        return httpx2.Response(
-            response.status,
-            headers=list(response.headers.items()),
-            stream=_SeamBody(response),
-            extensions={RESPONSE_EXTENSION: response},
-        )
+        return client_response(response)
 
     async def aclose(self) -> None:
         """Leave the seam open: its owner closes it, since STT, LLM and TTS share it."""
+
+
+def seam_request(request: httpx2.Request, body: bytes) -> HttpRequest:
+    """Return a request of the client as the seam takes it, with `body`."""
+    headers = tuple(
+        (name, value)
+        for name, value in request.headers.multi_items()
+        # aiohttp writes these two itself; a second copy would be a protocol error.
+        if name not in ("host", "content-length")
+    )
+    return HttpRequest(request.method, str(request.url), headers, body)
+
+
+def client_response(response: HttpResponse) -> httpx2.Response:
+    """Return an answer of the seam as the client takes it; its body is still to be read."""
+    return httpx2.Response(
+        response.status,
+        headers=list(response.headers.items()),
+        stream=_SeamBody(response),
+        extensions={RESPONSE_EXTENSION: response},
+    )
 
 
 class _SeamBody(httpx2.AsyncByteStream):

@@ -20,7 +20,16 @@ from openai._types import RequestOptions
 from ..config import ProviderSettings
 from ..errors import ProviderError, Stage
 from .failures import Failures
-from .http import RESPONSE_EXTENSION, ByteStreams, ConnectionFailed, HttpResponse, SeamTransport
+from .http import (
+    RESPONSE_EXTENSION,
+    ByteStreams,
+    ConnectionFailed,
+    HttpRequest,
+    HttpResponse,
+    SeamTransport,
+    client_response,
+    seam_request,
+)
 
 # No answer that is read as a whole is longer: a transcript of 28 s with segments is some 10 kB.
 MAX_WHOLE_BYTES = 4 * 1024 * 1024
@@ -49,6 +58,8 @@ class _LeanHttp(httpx2.AsyncClient):
         super().__init__(transport=SeamTransport(streams), trust_env=False, timeout=None)
         self._seam = SeamTransport(streams)
         self._urls: dict[str, httpx2.URL] = {}
+        # The first request to each address that was answered well, without its body.
+        self.heads: dict[str, HttpRequest] = {}
 
     def build_request(self, method: str, url: httpx2.URL | str, **given: Any) -> httpx2.Request:
         """Make a request; each address is parsed once."""
@@ -64,6 +75,8 @@ class _LeanHttp(httpx2.AsyncClient):
         """Send `request` over the seam. Raises httpx2.TransportError."""
         response = await self._seam.handle_async_request(request)
         response.request = request
+        if response.status_code < 300:
+            self.heads.setdefault(str(request.url), seam_request(request, b""))
         if not stream:
             await response.aread()
         return response
@@ -76,14 +89,14 @@ class _Client(openai.AsyncOpenAI):
     is found at construction. `_platform` is the client's own cache for it (a test tells when that changes).
     """
 
-    def __init__(self, settings: ProviderSettings, streams: ByteStreams) -> None:
+    def __init__(self, settings: ProviderSettings, http: _LeanHttp) -> None:
         super().__init__(
             # The client insists on a key; local servers have none, and get no header (see `Upstream.post`).
             api_key=settings.api_key or "none",
             base_url=settings.base_url,
             max_retries=0,
             timeout=None,
-            http_client=_LeanHttp(streams),
+            http_client=http,
         )
         self._platform = _platform()
         self._fixed_headers = {
@@ -107,7 +120,9 @@ class Upstream:
         self.model = settings.model
         self.timeout_s = settings.timeout_s
         self.failures = Failures(stage, settings.base_url, settings.api_key)
-        self.client = _Client(settings, streams)
+        self._streams = streams
+        self._http = _LeanHttp(streams)
+        self.client = _Client(settings, self._http)
         # Telemetry of the client's own retries and timeouts, which are not used.
         self._headers: dict[str, str | openai.Omit] = {
             "x-stainless-retry-count": openai.Omit(),
@@ -121,34 +136,52 @@ class Upstream:
 
         Raises ProviderError for every failure up to the head of the answer, error statuses included.
         """
+        head = self._http.heads.get(f"{self.settings.base_url.rstrip('/')}{path}")
+        if head is None:
+            return await self._sent(self._first_post(path, body, content_type))
+        return await self._sent(self._next_post(head, body, content_type))
+
+    async def _first_post(self, path: str, body: bytes, content_type: str) -> HttpResponse:
+        """Let the client make the request: its address, its authentication, its errors."""
         if content_type.startswith("multipart/"):
             content_type = _READY_FORM + content_type
         options: RequestOptions = {"headers": {**self._headers, "Content-Type": content_type}}
-        return await self._sent(
-            self.client.post(
-                path,
-                cast_to=httpx2.Response,
-                content=body,
-                options=options,
-                stream=True,
-                stream_cls=openai.AsyncStream[Any],
-            )
+        response = await self.client.post(
+            path,
+            cast_to=httpx2.Response,
+            content=body,
+            options=options,
+            stream=True,
+            stream_cls=openai.AsyncStream[Any],
         )
+        return _seam_response(response)
+
+    async def _next_post(self, head: HttpRequest, body: bytes, content_type: str) -> HttpResponse:
+        """Send what the client would: the same but for the body. Making it anew costs 0.6 ms."""
+        headers = [(name, value) for name, value in head.headers if name != "content-type"]
+        request = HttpRequest(head.method, head.url, (*headers, ("content-type", content_type)), body)
+        response = await self._streams.send(request)
+        if response.status >= 300:
+            raise await _status_error(request, response)
+        return response
 
     async def get(self, path: str) -> "Answer":
         """Ask for `path` below the base URL; otherwise as `post`."""
         options: RequestOptions = {"headers": self._headers}
-        return await self._sent(
-            self.client.get(
+
+        async def ask() -> HttpResponse:
+            response = await self.client.get(
                 path,
                 cast_to=httpx2.Response,
                 options=options,
                 stream=True,
                 stream_cls=openai.AsyncStream[Any],
             )
-        )
+            return _seam_response(response)
 
-    async def _sent(self, request: Coroutine[Any, Any, object]) -> "Answer":
+        return await self._sent(ask())
+
+    async def _sent(self, request: Coroutine[Any, Any, HttpResponse]) -> "Answer":
         # One deadline for the first byte of the body: the head alone does not stop the clock.
         first_by = asyncio.get_running_loop().time() + self.timeout_s
         try:
@@ -156,9 +189,29 @@ class Upstream:
                 response = await request
         except TimeoutError as error:
             raise self.failures.timeout(self.timeout_s) from error
-        except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, ConnectionFailed) as error:
             raise self.failures.from_exception(error) from error
-        return Answer(self, cast(httpx2.Response, response), first_by)
+        return Answer(self, response, first_by)
+
+
+def _seam_response(response: object) -> HttpResponse:
+    """Return the seam's own answer, which came through the client."""
+    return cast(HttpResponse, cast(httpx2.Response, response).extensions[RESPONSE_EXTENSION])
+
+
+async def _status_error(request: HttpRequest, response: HttpResponse) -> openai.APIStatusError:
+    """Make the error that the client makes of an error status."""
+    answer = client_response(response)
+    answer.request = httpx2.Request(request.method, request.url)
+    await answer.aread()
+    text = answer.text.strip()
+    try:
+        body: object = json.loads(text)
+    except ValueError:
+        body = text
+    if isinstance(body, Mapping):
+        body = body.get("error", body)
+    return openai.APIStatusError(text, response=answer, body=body)
 
 
 class Answer:
@@ -167,15 +220,17 @@ class Answer:
     Leaving it closes the connection, unless it was read to its end.
     """
 
-    def __init__(self, upstream: Upstream, http_response: httpx2.Response, first_by: float) -> None:
+    def __init__(self, upstream: Upstream, response: HttpResponse, first_by: float) -> None:
         self._upstream = upstream
         self._first_by = first_by
-        self._response = cast(HttpResponse, http_response.extensions[RESPONSE_EXTENSION])
-        headers = self._response.headers
+        self._response = response
+        headers = response.headers
         # Compression is not asked for; where a server compresses all the same, the client's decoder undoes
         # it.
         plain = headers.get("content-encoding", "identity") == "identity"
-        self._chunks: AsyncIterator[bytes] = self._response.chunks if plain else http_response.aiter_bytes()
+        self._chunks: AsyncIterator[bytes] = (
+            response.chunks if plain else client_response(response).aiter_bytes()
+        )
         self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self.request_id = headers.get("x-request-id")
 
