@@ -9,7 +9,7 @@ from typing import Any
 from voicegw.bench.processes import orders
 from voicegw.bench.serving import serve_child
 from voicegw.config import Settings, load_settings
-from voicegw.server.front import make_gateway, make_server
+from voicegw.server.front import make_gateway, make_server, settled_memory
 
 # No greeting, so that a call is quiet until its caller speaks.
 PERSONA = """
@@ -52,7 +52,9 @@ async def _serve(order: dict[str, Any]) -> None:
     gateway = await make_gateway(settings)
     gateway.start()
     try:
-        await serve_child(make_server(settings, gateway))
+        server = make_server(settings, gateway)
+        with settled_memory():
+            await serve_child(server)
     finally:
         await gateway.close()
 

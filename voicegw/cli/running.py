@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from voicegw.config import Settings
 from voicegw.errors import ConfigError
-from voicegw.server.front import GatewayServer, make_gateway, make_server
+from voicegw.server.front import GatewayServer, make_gateway, make_server, settled_memory
 
 T = TypeVar("T")
 
@@ -55,7 +55,8 @@ async def running_gateway(settings: Settings, listener: socket.socket) -> AsyncI
     listening = asyncio.create_task(server.listening.wait(), name="listening")
     try:
         await asyncio.wait([serving, listening], return_when=asyncio.FIRST_COMPLETED)
-        yield serving
+        with settled_memory():
+            yield serving
     finally:
         listening.cancel()
         server.stop()

@@ -1,9 +1,12 @@
 """The HTTP side of the port, and the process around it: start, readiness, drain, exit."""
 
 import asyncio
+import contextlib
+import gc
 import logging
 import signal
 import socket
+from collections.abc import Iterator
 from types import FrameType
 
 import uvicorn
@@ -111,6 +114,21 @@ class GatewayServer(uvicorn.Server):
         if self._drain is not None:
             self._drain.cancel()
             await asyncio.wait([self._drain])
+
+
+@contextlib.contextmanager
+def settled_memory() -> Iterator[None]:
+    """Keep what was made at start out of garbage collection within the block.
+
+    Modules, settings and routes live as long as the process; a full collection that looks at them takes
+    30 to 60 ms, in which no frame leaves. Without them it takes a tenth of that.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 async def make_gateway(settings: Settings, streams: ByteStreams | None = None) -> Gateway:
