@@ -5,6 +5,7 @@ import io
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def a_load(cpu_ms: float, client_late_ms: float = 0.5, **trouble: int) -> Load:
 def a_bench(*rounds: Round) -> Bench:
     machine = Machine("a processor", 2, "6.0", "3.11", {})
     return Bench(
-        "2026-01-01T00:00:00+00:00", False, machine, [Row(10, list(rounds))], VirtualSpeed(60, 0.2, 7)
+        "2026-01-01T00:00:00+00:00", False, machine, [Row(10, list(rounds))], VirtualSpeed(60, 0.2, 7, 7)
     )
 
 
@@ -198,6 +199,13 @@ def test_trouble_in_a_call_spoils_the_figures() -> None:
     assert "connection_lost, 3 times" in printed(bench)
 
 
+def test_a_call_that_broke_off_on_virtual_time_spoils_the_figures() -> None:
+    """A call that ends after its first turn is fast."""
+    bench = replace(a_bench(a_round(1.0, 1.4)), virtual=VirtualSpeed(60, 0.2, 7, 1))
+    assert not bench.sound
+    assert "1 of 7 turns were answered" in printed(bench)
+
+
 def test_kept_figures_stand_beside_new_ones(tmp_path: Path) -> None:
     """Whether a change made it faster is the question that a benchmark is run for."""
     before = a_bench(a_round(1.0, 1.72))
@@ -231,7 +239,7 @@ def test_a_file_without_figures_is_refused_before_anything_is_measured(content: 
 def test_a_call_runs_on_virtual_time() -> None:
     """Each cycle is one exchange, whatever the machine is doing: nothing waits and nothing is missed."""
     found = replay_speed(RECORDING, turns=3)
-    assert found.turns == 3
+    assert found.answers == found.turns == 3
     assert 23.9 < found.call_s <= 24.0
     assert found.times > 0
 

@@ -125,11 +125,15 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class VirtualSpeed:
-    """Replaying a call on virtual time: `times` seconds of call in one second of CPU."""
+    """Replaying a call on virtual time: `times` seconds of call in one second of CPU.
+
+    `answers` of `turns` were answered: all of them, or the call broke off and the figure is worth nothing.
+    """
 
     call_s: float
     cpu_s: float
     turns: int
+    answers: int
 
     @property
     def times(self) -> float:
@@ -164,7 +168,8 @@ class Bench:
     def sound(self) -> bool:
         """Whether every figure may be believed: no client too late, no trouble in any call."""
         rounds = [one for row in self.rows for one in row.sound_rounds]
-        return not any(load.void or load.trouble for one in rounds for load in one.loads)
+        spoilt = any(load.void or load.trouble for one in rounds for load in one.loads)
+        return not spoilt and self.virtual.answers == self.virtual.turns
 
 
 LOAD: TypeAdapter[Load] = TypeAdapter(Load)

@@ -61,6 +61,10 @@ def print_bench(bench: Bench, before: Bench | None, console: Console) -> None:
     console.print(_table(bench, before))
     virtual = bench.virtual
     console.print(f"On virtual time a call runs {virtual.times:.0f} times as fast as in life.")
+    if virtual.answers != virtual.turns:
+        console.print(
+            f"On virtual time {virtual.answers} of {virtual.turns} turns were answered", style="red"
+        )
     for row in bench.rows:
         if len(row.sound_rounds) < len(row.rounds):
             console.print(

@@ -49,6 +49,6 @@ async def _replay(folder: Path, frames: list[bytes], turns: int) -> VirtualSpeed
             await asyncio.sleep(began + number * 0.020 - loop.time())
             session.received(frames[number % len(frames)])
         cpu_s = time.process_time() - cpu_began
-        return VirtualSpeed(loop.time() - began, round(cpu_s, 4), listener.answers)
+        return VirtualSpeed(loop.time() - began, round(cpu_s, 4), turns, listener.answers)
     finally:
         await gateway.close()
