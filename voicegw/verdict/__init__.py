@@ -1,0 +1,1 @@
+"""From a call's events, times and audio to what its caller experienced. Pure."""

@@ -1,0 +1,395 @@
+"""Folds a call's events, with their times and the commands they caused, into exchanges.
+
+    timeline = Timeline()
+    timeline.take(event, now, call.receive(event, now))       # live, or from a journal played again
+    timeline.exchanges        # list[Exchange], see exchanges.py; number 0 is what came before the first turn
+    timeline.exchanges[-1].stages, .gap_us, .heard, .asked, .sentences, .tools, .rungs, .costs ...
+    timeline.call             # external_id, caller, called, language, metadata: as told, the latest wins
+    timeline.ended_us, timeline.end_reason
+    timeline.voice            # list[Span]: when the caller spoke; .speech: when the agent sounded
+
+Cheap enough to run beside every call (about a microsecond an event; most are ignored at once). Its size is
+bounded by the call's length: about 3 kB an exchange. What a call said about itself is taken from its notices,
+so that the records and the other side are told the same.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicegw.audio.pcm import samples_to_us
+from voicegw.call import commands as c
+from voicegw.call import events as e
+from voicegw.call import notices as n
+from voicegw.call.call import Call
+from voicegw.call.settings import CallSettings
+from voicegw.verdict.exchanges import (
+    Asked,
+    Exchange,
+    Interruption,
+    Rejected,
+    RungHeard,
+    Sentence,
+    Span,
+    Utterance,
+)
+
+
+@dataclass(slots=True)
+class Caller:
+    """Who called, as the carrier told it."""
+
+    external_id: str = ""
+    caller: str = ""
+    called: str = ""
+    language: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+class Timeline:
+    """One call. Feed it every event in order; read it at any time."""
+
+    def __init__(self) -> None:
+        self.call = Caller()
+        self.exchanges: list[Exchange] = [Exchange(0)]
+        self.voice: list[Span] = []
+        self.keys: list[tuple[int, str]] = []
+        self.lost: list[Span] = []
+        self.ended_us: int | None = None
+        self.end_reason = ""
+        self.hang_up = ""  # the reason, where the agent ended the call
+        self.last_us = 0
+        self._event: e.Event | None = None
+        # Of the turn that is being spoken now: it has no exchange yet.
+        self._utterances: dict[int, Utterance] = {}
+        self._asked: dict[int, Asked] = {}
+        self._sentences: dict[int, Sentence] = {}
+        self._interruption: Interruption | None = None
+        self._yielded: Interruption | None = None
+        self._turn_from: int | None = None
+        self._reached_us: int | None = None
+        # The newest turn was taken for over, and its answer was dropped before it sounded.
+        self._reopens = False
+
+    @property
+    def speech(self) -> list[Span]:
+        """When the agent sounded, sentence by sentence."""
+        said = (s for exchange in self.exchanges for s in exchange.sentences)
+        return [Span(s.began_us, s.ended_us) for s in said if s.began_us is not None]
+
+    @property
+    def current(self) -> Exchange:
+        """The newest exchange."""
+        return self.exchanges[-1]
+
+    def take(self, event: e.Event, now: int, commands: Iterable[c.Command]) -> None:
+        """Take an event, its time, and the commands that the call gave for it."""
+        self.last_us = now
+        self._event = event
+        on_event = _EVENTS.get(type(event))
+        if on_event is not None:
+            on_event(self, event, now)
+        for command in commands:
+            on_command = _COMMANDS.get(type(command))
+            if on_command is not None:
+                on_command(self, command, now)
+
+    # The caller's side
+
+    def _on_started(self, event: e.CallStarted, now: int) -> None:
+        self.call = Caller(
+            event.external_id, event.caller, event.called, event.language, dict(event.metadata)
+        )
+
+    def _on_details(self, event: e.CallerDetails, now: int) -> None:
+        known = self.call
+        known.external_id = event.external_id or known.external_id
+        known.caller = event.caller or known.caller
+        known.called = event.called or known.called
+        known.metadata |= event.metadata
+
+    def _on_voice(self, event: e.VoiceActivity, now: int) -> None:
+        # How long ago that was is told in samples; it is put on the one time line here.
+        at_us = now - samples_to_us(event.position - event.at_sample)
+        speaks = bool(self.voice) and self.voice[-1].to_us is None
+        if event.speaking and not speaks:
+            self.voice.append(Span(at_us))
+            if self._turn_from is None:
+                self._turn_from = at_us
+        elif not event.speaking and speaks:
+            self.voice[-1].to_us = at_us
+
+    def _on_sample_reached(self, event: e.SampleReached, now: int) -> None:
+        self._reached_us = now
+
+    def _on_transcript(self, event: e.Transcript, now: int) -> None:
+        utterance = self._utterances.get(event.utterance_id)
+        if utterance is not None:
+            utterance.done_us, utterance.text, utterance.language = now, event.text, event.language
+
+    def _on_transcript_failed(self, event: e.TranscriptFailed, now: int) -> None:
+        utterance = self._utterances.get(event.utterance_id)
+        if utterance is not None:
+            utterance.done_us, utterance.code = now, event.code
+
+    def _on_dtmf(self, event: e.Dtmf, now: int) -> None:
+        self.keys.append((now, event.digit))
+
+    def _on_lost(self, event: e.CarrierLost, now: int) -> None:
+        self.lost.append(Span(now))
+
+    def _on_back(self, event: e.CarrierBack, now: int) -> None:
+        if self.lost:
+            self.lost[-1].to_us = now
+
+    def _on_hung_up(self, event: e.HungUp, now: int) -> None:
+        if self.ended_us is not None:
+            return
+        self.ended_us, self.end_reason = now, event.reason
+        if self.voice and self.voice[-1].to_us is None:
+            self.voice[-1].to_us = now
+        self._cut_sentences(now)
+
+    # The agent's side
+
+    def _on_reply_text(self, event: e.ReplyText, now: int) -> None:
+        asked = self._find_asked(event.reply_id)
+        if asked is not None:
+            if asked.first_token_us is None:
+                asked.first_token_us = now
+            asked.text += event.text
+
+    def _on_reply_done(self, event: e.ReplyDone, now: int) -> None:
+        asked = self._find_asked(event.reply_id)
+        if asked is not None:
+            asked.done_us, asked.finish_reason = now, event.finish_reason
+            asked.prompt_tokens, asked.completion_tokens = event.prompt_tokens, event.completion_tokens
+
+    def _on_reply_failed(self, event: e.ReplyFailed, now: int) -> None:
+        asked = self._find_asked(event.reply_id)
+        if asked is not None:
+            asked.done_us, asked.code = now, event.code
+
+    def _find_asked(self, reply_id: int) -> Asked | None:
+        found = self._asked.get(reply_id)
+        if found is not None:
+            return found
+        return next((a for a in reversed(self.current.asked) if a.reply_id == reply_id), None)
+
+    def _on_speech_arrived(self, event: e.SpeechArrived, now: int) -> None:
+        sentence = self._sentences.get(event.speech_id)
+        if sentence is not None:
+            if sentence.first_audio_us is None:
+                sentence.first_audio_us = now
+            sentence.samples = max(sentence.samples, event.samples)
+
+    def _on_speech_failed(self, event: e.SpeechFailed, now: int) -> None:
+        sentence = self._sentences.get(event.speech_id)
+        if sentence is not None:
+            sentence.code = event.code
+
+    def _on_speech_began(self, event: e.SpeechBegan, now: int) -> None:
+        sentence = self._sentences.get(event.speech_id)
+        if sentence is None:
+            return
+        if sentence.began_us is None:
+            sentence.began_us = now
+        if self.current.sounded_us is None:
+            self.current.sounded_us = now
+
+    def _on_played(self, event: e.Played, now: int) -> None:
+        sentence = self._sentences.get(event.speech_id)
+        if sentence is not None:
+            sentence.played = max(sentence.played, event.samples)
+            if event.done:
+                sentence.ended_us = now
+                del self._sentences[event.speech_id]
+
+    def _cut_sentences(self, now: int) -> None:
+        for sentence in self._sentences.values():
+            sentence.cut = True
+            if sentence.began_us is not None:
+                sentence.ended_us = now
+        self._sentences.clear()
+
+    # What the call decided
+
+    def _transcribe(self, command: c.Transcribe, now: int) -> None:
+        self._utterances[command.utterance_id] = Utterance(
+            command.utterance_id, command.from_sample, command.to_sample, now
+        )
+
+    def _cancel_transcribe(self, command: c.CancelTranscribe, now: int) -> None:
+        utterance = self._utterances.get(command.utterance_id)
+        if utterance is not None:
+            utterance.cancelled = True
+
+    def _ask(self, command: c.Ask, now: int) -> None:
+        asked = Asked(command.reply_id, now)
+        if self._utterances:
+            # The turn is not committed: asked ahead.
+            self._asked[command.reply_id] = asked
+        else:
+            self.current.asked.append(asked)
+
+    def _cancel_ask(self, command: c.CancelAsk, now: int) -> None:
+        asked = self._find_asked(command.reply_id)
+        if asked is not None:
+            asked.cancelled = True
+            self._reopens = self._reopens or self._unanswered
+
+    @property
+    def _unanswered(self) -> bool:
+        """True when the caller speaks again before anything of the answer was heard."""
+        return (
+            isinstance(self._event, e.VoiceActivity)
+            and self.current.source == "voice"
+            and self.current.began_us is None
+        )
+
+    def _speak(self, command: c.Speak | c.PlayClip, now: int) -> None:
+        clip = isinstance(command, c.PlayClip)
+        sentence = Sentence(command.speech_id, command.text, clip, now)
+        self._sentences[command.speech_id] = sentence
+        exchange = self.current
+        exchange.sentences.append(sentence)
+        if exchange.first_sentence_us is None and exchange.asked and not clip:
+            exchange.first_sentence_us = now
+
+    def _pause(self, command: c.PauseSpeech, now: int) -> None:
+        voice = self.voice[-1].from_us if self.voice else now
+        self._interruption = Interruption(voice, now)
+        self.current.interruptions.append(self._interruption)
+
+    def _resume(self, command: c.ResumeSpeech, now: int) -> None:
+        self._settle("kept", now)
+
+    def _clear(self, command: c.ClearSpeech, now: int) -> None:
+        self._reopens = self._reopens or self._unanswered
+        if self._interruption is not None:
+            self._yielded = self._interruption
+        self._settle("yielded", now)
+        self._cut_sentences(now)
+
+    def _settle(self, outcome: Any, now: int) -> None:
+        if self._interruption is not None:
+            self._interruption.outcome, self._interruption.decided_us = outcome, now
+            self._interruption = None
+
+    def _hang_up(self, command: c.HangUp, now: int) -> None:
+        self.hang_up = command.reason
+
+    def _notify(self, command: c.Notify, now: int) -> None:
+        on_notice = _NOTICES.get(type(command.notice))
+        if on_notice is not None:
+            on_notice(self, command.notice, now)
+
+    def _told_transcript(self, notice: n.Transcript, now: int) -> None:
+        if notice.status == "final":
+            self._turn_taken(notice, now)
+        elif notice.status == "rejected":
+            self.current.rejected.append(Rejected(now, notice.reason, notice.text))
+            if self._yielded is not None:
+                self._yielded.false = True
+            self._end_turn()
+
+    def _turn_taken(self, notice: n.Transcript, now: int) -> None:
+        """The caller's turn is over: a new exchange begins, or the newest one goes on."""
+        exchange = self.current
+        if self._reopens and notice.source == "voice":
+            exchange.reopened += 1
+            exchange.text = notice.text
+            exchange.first_sentence_us = exchange.sounded_us = None
+        else:
+            exchange = Exchange(len(self.exchanges), notice.source, notice.text)
+            self.exchanges.append(exchange)
+            exchange.voice_us = self._turn_from if notice.source == "voice" else None
+        exchange.last_word_us = exchange.turn_over_us = exchange.transcribed_us = now
+        if notice.source == "voice":
+            if self.voice and self.voice[-1].to_us is not None:
+                exchange.last_word_us = self.voice[-1].to_us
+            if self._reached_us is not None:
+                exchange.turn_over_us = max(exchange.last_word_us, self._reached_us)
+            exchange.utterances += self._utterances.values()
+            exchange.asked += self._asked.values()
+        self._end_turn()
+
+    def _end_turn(self) -> None:
+        self._utterances.clear()
+        self._asked.clear()
+        self._turn_from = self._yielded = self._reached_us = None
+        self._reopens = False
+
+    def _told_latency(self, notice: n.Latency, now: int) -> None:
+        """The call's own account of the gap is the exact one."""
+        exchange = self.current
+        exchange.last_word_us = now - notice.total_ms * 1000
+        exchange.turn_over_us = exchange.last_word_us + notice.end_of_turn_ms * 1000
+        exchange.transcribed_us = exchange.turn_over_us + notice.transcription_ms * 1000
+
+    def _told_sentence(self, notice: n.ReplyText, now: int) -> None:
+        exchange = self.current
+        sentence = self._sentences.get(notice.speech_id)
+        if sentence is not None:
+            sentence.reply_id, sentence.kind = notice.reply_id, notice.kind
+        if notice.kind == "reply" and exchange.began_us is None:
+            exchange.began_us = now
+
+    def _told_speech_stopped(self, notice: n.SpeechStopped, now: int) -> None:
+        if notice.heard:
+            self.current.heard = f"{self.current.heard} {notice.heard}".strip()
+
+    def _told_rung(self, notice: n.Rung, now: int) -> None:
+        self.current.rungs.append(RungHeard(now, notice.rung, notice.text, notice.reason))
+
+
+def play_journal(settings: CallSettings, events: Iterable[tuple[e.Event, int]]) -> Timeline:
+    """Return the timeline of a journal: its events are given to a fresh call again.
+
+    Takes about a tenth of a second for a call of an hour's talking: off the loop in a server.
+    """
+    timeline, call = Timeline(), Call(settings)
+    for event, now in events:
+        timeline.take(event, now, call.receive(event, now))
+    return timeline
+
+
+_EVENTS: dict[type, Callable[[Timeline, Any, int], None]] = {
+    e.CallStarted: Timeline._on_started,
+    e.CallerDetails: Timeline._on_details,
+    e.VoiceActivity: Timeline._on_voice,
+    e.SampleReached: Timeline._on_sample_reached,
+    e.Transcript: Timeline._on_transcript,
+    e.TranscriptFailed: Timeline._on_transcript_failed,
+    e.ReplyText: Timeline._on_reply_text,
+    e.ReplyDone: Timeline._on_reply_done,
+    e.ReplyFailed: Timeline._on_reply_failed,
+    e.SpeechArrived: Timeline._on_speech_arrived,
+    e.SpeechFailed: Timeline._on_speech_failed,
+    e.SpeechBegan: Timeline._on_speech_began,
+    e.Played: Timeline._on_played,
+    e.Dtmf: Timeline._on_dtmf,
+    e.CarrierLost: Timeline._on_lost,
+    e.CarrierBack: Timeline._on_back,
+    e.HungUp: Timeline._on_hung_up,
+}
+_COMMANDS: dict[type, Callable[[Timeline, Any, int], None]] = {
+    c.Transcribe: Timeline._transcribe,
+    c.CancelTranscribe: Timeline._cancel_transcribe,
+    c.Ask: Timeline._ask,
+    c.CancelAsk: Timeline._cancel_ask,
+    c.Speak: Timeline._speak,
+    c.PlayClip: Timeline._speak,
+    c.PauseSpeech: Timeline._pause,
+    c.ResumeSpeech: Timeline._resume,
+    c.ClearSpeech: Timeline._clear,
+    c.HangUp: Timeline._hang_up,
+    c.Notify: Timeline._notify,
+}
+_NOTICES: dict[type, Callable[[Timeline, Any, int], None]] = {
+    n.Transcript: Timeline._told_transcript,
+    n.Latency: Timeline._told_latency,
+    n.ReplyText: Timeline._told_sentence,
+    n.SpeechStopped: Timeline._told_speech_stopped,
+    n.Rung: Timeline._told_rung,
+}
