@@ -79,13 +79,18 @@ def test_a_setting_is_its_group_and_name_in_the_environment() -> None:
 
 def test_every_setting_can_be_set_by_its_variable() -> None:
     """A setting that no variable reaches would be a setting in name only."""
-    texts = {"int": "700", "float": "20", "str": "INFO"}
+    texts = {"int": "700", "float": "20", "str": "INFO", "bool": "true", "tuple": "10.0.0.0/8"}
     odd = {
         "headers": "{}",
         "base_url": "http://x.test/v1",
         "folders": "a",
         "pcm_hz": "16000",
         "check_ins": "1",
+        "enabled": "twilio",
+        "public_url": "https://voice.test",
+        "rate_hz": "16000",
+        "codec": "PCMA",
+        "byte_order": "big",
     }
     for dotted, field in setting_fields().items():
         name = dotted.partition(".")[2]

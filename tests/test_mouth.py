@@ -2,9 +2,10 @@
 
 import pytest
 
+from voicegw.audio.format import AudioFormat
 from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES
 from voicegw.call.events import Played, SpeechBegan
-from voicegw.call.mouth import MOST_AHEAD_FRAMES, Mouth, Outgoing, SpeechSent
+from voicegw.call.mouth import MOST_AHEAD_FRAMES, Mouth, Outgoing, Player, SpeechSent
 
 FRAME_US = 20_000
 
@@ -96,7 +97,7 @@ def test_a_pause_holds_what_was_heard_and_goes_on_there() -> None:
 
 def test_a_carrier_that_cannot_pause_plays_on_what_it_has() -> None:
     """What lies in its buffer is heard during the pause, and counts as heard."""
-    mouth = Mouth(can_pause=False)
+    mouth = Mouth(Player())
     sentence(mouth, 1, 50)
     sent, _ = run(mouth, 0, 300_000)
     mouth.pause(300_000)
@@ -160,11 +161,15 @@ def test_a_player_that_reports_late_is_believed_up_to_two_seconds(late_us: int, 
 
 def test_an_unfinished_frame_is_filled_up_with_the_codecs_silence() -> None:
     """A click at the end of every sentence would be heard."""
-    mouth = Mouth(frame_bytes=160, silence=b"\xff")
+    mouth = Mouth(Player(AudioFormat("ulaw", 8000)))
     mouth.expect(1)
-    mouth.add(1, b"\x11" * 170)
+    mouth.add(1, b"\x11" * (170 * 4))  # 170 samples at 8 kHz
     assert mouth.finish(1) == 2 * FRAME_SAMPLES
-    assert audio(mouth.due(0)) == b"\x11" * 170 + b"\xff" * 150
+    sent = audio(mouth.due(0))
+    assert len(sent) == 320
+    # The encoder's own delay is 1.6 ms.
+    assert b"\xff" not in sent[20:165]
+    assert sent[190:] == b"\xff" * 130
 
 
 def test_an_empty_sentence_is_over_at_once() -> None:

@@ -5,9 +5,11 @@ heard, so that a late tick is no gap; the clock of what the caller hears is kept
 the other side reports.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FRAME_US, samples_to_us
+from voicegw.audio.format import PCM, AudioFormat, Encoder
+from voicegw.audio.pcm import FRAME_SAMPLES, FRAME_US, SAMPLE_BYTES, samples_to_us
 from voicegw.call.events import Played, SpeechBegan
 
 # How far frames are sent ahead of being heard: bridges small hitches, and is nearly all that a flush can
@@ -21,6 +23,34 @@ REPORT_US = 100_000
 MOST_AHEAD_FRAMES = 15_000 // 20
 # A report of playback later than this is a mistake of the other side, not its buffer.
 MOST_LAG_US = 2_000_000
+# A sentence counts as heard when its mark comes back, or this much behind the clock: a mark that was lost
+# must not hold up the call. Networks and jitter buffers of telephony take less.
+MARK_WAIT_US = 500_000
+# Who has let so many marks in a row go by does not answer them: the clock alone counts from then on.
+MARKS_MISSED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """How the other side takes the agent's audio, and what its player can do.
+
+    `can_pause`: it stops playing on request and keeps what it has. `lead_us`, `along_us`: how far ahead
+    frames leave, and how much more when one leaves anyway. `fills`: it must be sent silence when nothing is
+    said. `marks`: it tells when a sentence was played, and only then. `tail_frames`: silence behind the last
+    sentence, for a player that keeps back a short end.
+    """
+
+    format: AudioFormat = PCM
+    can_pause: bool = False
+    lead_us: int = LEAD_US
+    along_us: int = ALONG_US
+    fills: bool = False
+    marks: bool = False
+    tail_frames: int = 0
+
+
+# A client of the native protocol: pcm, and a player that pauses on request.
+NATIVE = Player(can_pause=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +70,31 @@ class _Speech:
     """One sentence. `first` is its first frame's place in the stream of all frames sent."""
 
     speech_id: int
+    encoder: Encoder
+    samples: int = 0  # that came in, at 16 kHz
     audio: bytearray = field(default_factory=bytearray)
     frames: int = 0  # whole frames in `audio`
     sent: int = 0  # of these
     first: int = 0
     complete: bool = False
     announced: bool = False
+    confirmed: bool = False  # its mark has come back
 
 
 class Mouth:
-    """Holds the agent's audio of one call.
+    """Holds the agent's audio of one call."""
 
-    `frame_bytes` and `silence` (one sample of it) describe the carrier's codec; `can_pause`: the other side
-    stops playing at a `pause` event and keeps what it has.
-    """
-
-    def __init__(
-        self, *, frame_bytes: int = FRAME_BYTES, silence: bytes = b"\0\0", can_pause: bool = True
-    ) -> None:
-        self._frame_bytes = frame_bytes
-        self._silence = silence
-        self._can_pause = can_pause
+    def __init__(self, player: Player = NATIVE) -> None:
+        self._player = player
+        self._frame_bytes = player.format.frame_bytes
+        self._silence = player.format.silence
+        self._can_pause = player.can_pause
+        self._make_encoder: Callable[[], Encoder] = player.format.encoder
+        silent_frame = self._silence * (self._frame_bytes // len(self._silence))
+        # What is sent when nothing is said; None: nothing.
+        self._filling: bytes | None = silent_frame if player.fills else None
+        self._fill_at = 0
+        self._tail = silent_frame * player.tail_frames
         # Sentences in order, from the one being heard; those before `_sending` are sent completely.
         self._queue: list[_Speech] = []
         self._sending = 0
@@ -70,30 +104,37 @@ class Mouth:
         self._lag_us = 0  # how much later than that the other side says it plays
         self._paused_at: int | None = None
         self._report_due = 0
+        self._mark_wait_us = MARK_WAIT_US if player.marks else 0
+        self._marks_missed = 0
+        # The sentence that was taken for heard last, and when by the clock that was.
+        self._last_heard: tuple[int, int] | None = None
         self.underruns = 0  # how often a sentence ran dry in its middle
 
     # The queue
 
     def expect(self, speech_id: int) -> None:
         """Give a sentence its place in the queue; its audio may come later."""
-        speech = _Speech(speech_id)
+        speech = _Speech(speech_id, self._make_encoder())
         self._by_id[speech_id] = speech
         self._queue.append(speech)
 
-    def add(self, speech_id: int, audio: bytes) -> int:
-        """Append audio of any length. Returns the samples so far; 0 if the sentence was dropped."""
+    def add(self, speech_id: int, pcm: bytes) -> int:
+        """Append pcm of any length. Returns the samples so far; 0 if the sentence was dropped."""
         speech = self._by_id.get(speech_id)
         if speech is None or speech.complete:
             return 0
-        speech.audio += audio
+        speech.samples += len(pcm) // SAMPLE_BYTES
+        speech.audio += speech.encoder.push(pcm)
         speech.frames = len(speech.audio) // self._frame_bytes
-        return len(speech.audio) * FRAME_SAMPLES // self._frame_bytes
+        return speech.samples
 
     def finish(self, speech_id: int) -> int:
         """No more audio of this sentence comes. Returns its samples, padded to a whole frame."""
         speech = self._by_id.get(speech_id)
         if speech is None:
             return 0
+        if not speech.complete:
+            speech.audio += speech.encoder.finish()
         short = -len(speech.audio) % self._frame_bytes
         speech.audio += self._silence * (short // len(self._silence))
         speech.frames = len(speech.audio) // self._frame_bytes
@@ -125,10 +166,10 @@ class Mouth:
     def due(self, now: int) -> list[Outgoing]:
         """Return what must leave now, in order: frames, and the borders of sentences."""
         if self._paused_at is not None or self._sending >= len(self._queue):
-            return _NOTHING
+            return _NOTHING if self._filling is None else self._fill(now, [])
         out: list[Outgoing] = []
         size = self._frame_bytes
-        ahead = LEAD_US + ALONG_US
+        ahead = self._player.lead_us + self._player.along_us
         while (speech := self._to_send(out)) is not None:
             heard_at = self._clock_us + self._sent * FRAME_US
             if heard_at < now:
@@ -145,7 +186,39 @@ class Mouth:
             out.append(bytes(speech.audio[start : start + size]))
             speech.sent += 1
             self._sent += 1
+        else:
+            if self._tail and out and self._sending == len(self._queue):
+                out.append(self._tail)
+            if self._filling is not None:
+                return self._fill(now, out)
         return out
+
+    def _fill(self, now: int, out: list[Outgoing]) -> list[Outgoing]:
+        """Append what keeps the line open, as far ahead as speech would leave."""
+        filling, size = self._filling, self._frame_bytes
+        assert filling is not None
+        while (heard_at := self._clock_us + self._sent * FRAME_US) - self._player.lead_us <= now:
+            if heard_at < now:
+                self._clock_us = now - self._sent * FRAME_US
+            out.append(filling[self._fill_at : self._fill_at + size])
+            self._fill_at = (self._fill_at + size) % len(filling)
+            self._sent += 1
+            if self._sending < len(self._queue) and (speech := self._queue[self._sending]).sent:
+                # Within a sentence that waits for its next audio: what comes of it is heard later.
+                speech.first += 1
+        return out
+
+    def hold(self, pcm: bytes | None) -> None:
+        """Send `pcm` over and over when nothing is said, as a held line does; None ends it."""
+        self._fill_at = 0
+        if pcm is not None:
+            encoder = self._make_encoder()
+            audio = encoder.push(pcm) + encoder.finish()
+            self._filling = audio[: len(audio) - len(audio) % self._frame_bytes] or None
+        elif self._player.fills:
+            self._filling = self._silence * (self._frame_bytes // len(self._silence))
+        else:
+            self._filling = None
 
     def _to_send(self, out: list[Outgoing]) -> _Speech | None:
         """Return the sentence whose frame is next; notes in `out` those that ended."""
@@ -162,16 +235,19 @@ class Mouth:
 
     def next_due_us(self, now: int) -> int | None:
         """When `due` or `heard` has something to do again; None while nothing is to come by itself."""
+        if self._filling is not None:
+            return max(now, self._clock_us + self._sent * FRAME_US - self._player.lead_us)
         if self._paused_at is not None or not self._queue:
             return None
         waits = None
         if self._sending < len(self._queue):
             speech = self._queue[self._sending]
             if speech.sent < speech.frames or speech.complete:
-                waits = max(now, self._clock_us + self._sent * FRAME_US - LEAD_US)
+                waits = max(now, self._clock_us + self._sent * FRAME_US - self._player.lead_us)
         first = self._queue[0]
         if first.complete and first.sent == first.frames:
-            end = max(now, self._clock_us + self._lag_us + (first.first + first.frames) * FRAME_US)
+            wait_us = 0 if first.confirmed else self._mark_wait_us
+            end = max(now, self._end_us(first) + wait_us)
             waits = end if waits is None else min(waits, end)
         if waits is None and first.sent:
             # While frames leave, their wake-ups do for the reports too.
@@ -179,6 +255,21 @@ class Mouth:
         return waits
 
     # Being heard
+
+    def _end_us(self, speech: _Speech) -> int:
+        """When the caller hears the end of a sentence that was sent."""
+        return self._clock_us + self._lag_us + (speech.first + speech.frames) * FRAME_US
+
+    def _awaits_mark(self, speech: _Speech, now: int) -> bool:
+        """True while the other side may still say that it has played this to its end."""
+        if speech.confirmed or not self._mark_wait_us or not speech.frames:
+            return False
+        if now < self._end_us(speech) + self._mark_wait_us:
+            return True
+        self._marks_missed += 1
+        if self._marks_missed >= MARKS_MISSED:
+            self._mark_wait_us = 0
+        return False
 
     def _heard_frames(self, now: int) -> int:
         at = self._paused_at if self._paused_at is not None and self._can_pause else now
@@ -196,6 +287,9 @@ class Mouth:
             whole = speech.complete and speech.sent == speech.frames
             if not whole or (speech.frames and position < speech.first + speech.frames):
                 break
+            if self._awaits_mark(speech, now):
+                break
+            self._last_heard = (speech.speech_id, self._end_us(speech) - self._lag_us)
             del queue[0], self._by_id[speech.speech_id]
             self._sending = max(0, self._sending - 1)
             events.append(Played(speech.speech_id, speech.frames * FRAME_SAMPLES, True))
@@ -207,9 +301,20 @@ class Mouth:
 
     def confirm(self, speech_id: int, samples: int, now: int) -> None:
         """The other side says that it has played `samples` of a sentence: set the clock by it."""
-        speech = self._by_id.get(speech_id)
-        if speech is None or not speech.announced or self._paused_at is not None:
+        if self._paused_at is not None and self._can_pause:
             return
+        speech = self._by_id.get(speech_id)
+        if speech is None:
+            if self._last_heard is not None and self._last_heard[0] == speech_id:
+                # It was taken for heard too early: the next ones will not be.
+                self._lag_us = max(0, min(MOST_LAG_US, now - self._last_heard[1]))
+                self._last_heard = None
+            return
+        if not speech.announced:
+            return
+        if samples >= speech.sent * FRAME_SAMPLES and speech.complete and speech.sent == speech.frames:
+            speech.confirmed = True
+            self._marks_missed = 0
         samples = min(samples, speech.sent * FRAME_SAMPLES)
         believed = self._clock_us + speech.first * FRAME_US + samples_to_us(samples)
         self._lag_us = max(0, min(MOST_LAG_US, now - believed))
@@ -236,6 +341,7 @@ class Mouth:
         self._by_id.clear()
         self._sending = 0
         self._paused_at = None
+        self._last_heard = None
 
     def rewind(self, now: int) -> None:
         """The socket is gone and with it what was sent but not heard: keep it to be sent again. Pauses."""
@@ -244,6 +350,7 @@ class Mouth:
             if speech.announced:
                 speech.sent = max(0, min(speech.sent, position - speech.first))
                 speech.announced = False
+                speech.confirmed = False
         self._sent = position
         self._sending = 0
         self._lag_us = 0

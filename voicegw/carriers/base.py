@@ -1,16 +1,29 @@
 """What every wire format must be able to do. A carrier object belongs to one connection.
 
 Audio comes in as `bytes` (pcm); everything else as one of the small types below or as an event of the call.
+`Carrier` is the whole contract; `Telephone` answers for a protocol that has no word for something.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from voicegw.call.events import CallerText, Dtmf
+from voicegw.call.mouth import Player
 from voicegw.call.notices import Notice
 
 Message = bytes | str
+NOTHING: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """The request that opened a connection, before any message. Header names are in lower case."""
+
+    path: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    peer: str = ""  # address; behind a trusted proxy the one that the proxy tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +79,18 @@ class Carrier(Protocol):
     ping_s: ClassVar[float]
     # After a ping without any sign of life for this long the connection counts as lost.
     pong_timeout_s: ClassVar[float]
-    # Agent audio: bytes in 20 ms, one sample of silence, and whether the peer can hold what it has.
-    frame_bytes: ClassVar[int]
-    silence: ClassVar[bytes]
-    can_pause: ClassVar[bool]
+    # True: no call begins before the other side's own start message, however long that takes.
+    awaits_start: ClassVar[bool]
+    # True: a connection that is gone ends the call, for the protocol has no way to come back.
+    ends_with_line: ClassVar[bool]
 
-    def parse(self, message: Message) -> Sequence[Inbound]:
-        """Return what a message means. Raises CarrierError."""
+    @property
+    def player(self) -> Player:
+        """How agent audio is taken; asked when the call begins."""
         ...
 
-    def encode(self, pcm: bytes) -> bytes:
-        """Agent audio, pcm of any even length, in the carrier's codec."""
+    def parse(self, message: Message) -> Sequence[Inbound]:
+        """Return what a message means. Raises CarrierError and nothing else, whatever the message."""
         ...
 
     def render(self, frame: bytes) -> Message:
@@ -103,6 +117,10 @@ class Carrier(Protocol):
         """Drop all audio that was not played."""
         ...
 
+    def dtmf(self, digits: str) -> Sequence[Message]:
+        """Press keys towards the caller's side."""
+        ...
+
     def notify(self, notice: Notice) -> Sequence[Message]:
         """Tell a notice, if the protocol has a word for it."""
         ...
@@ -114,3 +132,51 @@ class Carrier(Protocol):
     def hang_up(self, reason: str) -> Sequence[Message]:
         """The messages that end the call; the connection is closed behind them."""
         ...
+
+
+class Telephone:
+    """What most telephony protocols have in common: few words, and a call that ends with its connection."""
+
+    subprotocols: ClassVar[tuple[str, ...]] = ()
+    # One message of a telephone is 20 ms to some seconds of audio; 1 MiB holds 20 s of the widest.
+    max_message_bytes: ClassVar[int] = 1 << 20
+    ping_s: ClassVar[float] = 20.0
+    pong_timeout_s: ClassVar[float] = 20.0
+    awaits_start: ClassVar[bool] = True
+    ends_with_line: ClassVar[bool] = True
+
+    def ready(self, ready: Ready) -> Sequence[Message]:
+        """No word for it."""
+        return NOTHING
+
+    def mark(self, speech_id: int) -> Sequence[Message]:
+        """No word for it: the clock tells what was heard."""
+        return NOTHING
+
+    def pause(self) -> Sequence[Message]:
+        """No word for it: feeding stops, and the little that is there plays out."""
+        return NOTHING
+
+    def resume(self) -> Sequence[Message]:
+        """No word for it."""
+        return NOTHING
+
+    def clear(self) -> Sequence[Message]:
+        """No word for it."""
+        return NOTHING
+
+    def dtmf(self, digits: str) -> Sequence[Message]:
+        """No word for it."""
+        return NOTHING
+
+    def notify(self, notice: Notice) -> Sequence[Message]:
+        """No word for it."""
+        return NOTHING
+
+    def error(self, code: str, message: str, hint: str) -> Sequence[Message]:
+        """No word for it: the log tells."""
+        return NOTHING
+
+    def hang_up(self, reason: str) -> Sequence[Message]:
+        """No word for it: closing the connection is the end."""
+        return NOTHING

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from voicegw.audio.pcm import FRAME_BYTES, SAMPLE_BYTES
+from voicegw.audio.pcm import SAMPLE_BYTES
 from voicegw.call.events import CallerText, Dtmf
+from voicegw.call.mouth import NATIVE, Player
 from voicegw.call.notices import Notice
 from voicegw.carriers import native_events as wire
-from voicegw.carriers.base import HangUpRequest, Inbound, Message, PlayedReport, Ready, Start
+from voicegw.carriers.base import NOTHING, HangUpRequest, Inbound, Message, PlayedReport, Ready, Start
 from voicegw.errors import CarrierError
 
 # One second: a bridge that sends more at once is not live.
@@ -29,9 +30,9 @@ class Native:
     max_message_bytes: ClassVar[int] = 65_536
     ping_s: ClassVar[float] = 20.0
     pong_timeout_s: ClassVar[float] = 20.0
-    frame_bytes: ClassVar[int] = FRAME_BYTES
-    silence: ClassVar[bytes] = bytes(SAMPLE_BYTES)
-    can_pause: ClassVar[bool] = True
+    awaits_start: ClassVar[bool] = False
+    ends_with_line: ClassVar[bool] = False
+    player: Player = NATIVE
 
     def parse(self, message: Message) -> Sequence[Inbound]:
         """Return the audio or the event. Raises CarrierError; only binary errors are fatal."""
@@ -77,10 +78,6 @@ class Native:
                     "image_not_supported", "Photos are not answered yet.", "Describe it in words."
                 )
 
-    def encode(self, pcm: bytes) -> bytes:
-        """Pcm is the wire's own form."""
-        return pcm
-
     def render(self, frame: bytes) -> Message:
         """A frame is a binary message."""
         return frame
@@ -112,6 +109,10 @@ class Native:
     def clear(self) -> Sequence[Message]:
         """`clear`."""
         return (_text(wire.Clear()),)
+
+    def dtmf(self, digits: str) -> Sequence[Message]:
+        """Keys are pressed by the caller only."""
+        return NOTHING
 
     def notify(self, notice: Notice) -> Sequence[Message]:
         """Every notice is an event of the same name."""

@@ -18,7 +18,7 @@ MOST_QUERY_CHARS = 200
 
 def start_of_query(query: Mapping[str, str]) -> Start:
     """What the URL tells about the call; unknown names become metadata."""
-    known = {name: query[name][:MOST_QUERY_CHARS] for name in QUERY_NAMES if name in query}
+    known = {name: query[name].strip()[:MOST_QUERY_CHARS] for name in QUERY_NAMES if name in query}
     metadata = {
         name[:MOST_QUERY_CHARS]: value[:MOST_QUERY_CHARS]
         for name, value in query.items()
@@ -30,17 +30,23 @@ def start_of_query(query: Mapping[str, str]) -> Start:
 class Arrival:
     """Takes a connection's first messages, then hands it to its session."""
 
-    def __init__(self, gateway: Gateway, line: Line, carrier: Carrier, query: Start) -> None:
+    def __init__(
+        self, gateway: Gateway, line: Line, carrier: Carrier, query: Start, *, checked_as: str = "native"
+    ) -> None:
+        """`checked_as` names the carrier in whose settings the call's token stands."""
         self._gateway = gateway
+        self._checked_as = checked_as
         self._line = line
         self._carrier = carrier
         self._query = query
         self.session: Session | None = None
         gateway.arrivals += 1
         self._waiting = True
-        self._timer = asyncio.get_running_loop().call_later(
-            gateway.settings.server.start_wait_ms / 1000, self._begin_by_time
-        )
+        server, loop = gateway.settings.server, asyncio.get_running_loop()
+        if carrier.awaits_start:
+            self._timer = loop.call_later(server.handshake_s, self._give_up)
+        else:
+            self._timer = loop.call_later(server.start_wait_ms / 1000, self._begin_by_time)
 
     def received(self, message: Message) -> None:
         """Take a message. Raises CarrierError when the connection must end."""
@@ -74,6 +80,11 @@ class Arrival:
         if self.session is not None:
             self.session.take(rest)
 
+    def _give_up(self) -> None:
+        """The other side never said what call this is."""
+        self._done()
+        self._line.close(1008, "no start message came")
+
     def _begin_by_time(self) -> None:
         try:
             self.begin(Start())
@@ -86,6 +97,7 @@ class Arrival:
         """Begin or resume the call. Raises CarrierError."""
         self._done()
         merged = _merge(self._query, start)
+        self._gateway.peers.check_start(self._checked_as, merged)
         if merged.resume_token:
             self.session = self._gateway.resume(merged.resume_token)
             self.session.attach(self._line, self._carrier)

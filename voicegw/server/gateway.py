@@ -11,6 +11,7 @@ from voicegw.config import Settings
 from voicegw.errors import CarrierError, GatewayFull
 from voicegw.providers.build import Providers
 from voicegw.server.clips import Clips
+from voicegw.server.peers import Peers
 from voicegw.server.session import Line, Session
 from voicegw.server.ticker import Ticker
 from voicegw.store.journal import Journal
@@ -25,6 +26,7 @@ class Gateway:
         self.settings = settings
         self.personas = personas
         self.providers = providers
+        self.peers = Peers(settings)
         self.ticker = Ticker(asyncio.get_running_loop())
         self.clips = Clips()
         self.draining = False

@@ -117,9 +117,7 @@ class Session:
             self._mouth.resume(self._now())
             self._pump()
         else:
-            self._mouth = Mouth(
-                frame_bytes=carrier.frame_bytes, silence=carrier.silence, can_pause=carrier.can_pause
-            )
+            self._mouth = Mouth(carrier.player)
             self._feed(
                 e.CallStarted(
                     self.start.external_id,
@@ -144,7 +142,11 @@ class Session:
         if line is not self._line:
             return
         self._line = None
-        if not self._ended.is_set():
+        if self._carrier.ends_with_line:
+            # A telephone that is gone has hung up, with or without a goodbye.
+            self.hung_up_by_caller = True
+            self.finish("caller")
+        elif not self._ended.is_set():
             self._lose_line()
 
     def _lose_line(self) -> None:
@@ -264,16 +266,14 @@ class Session:
         self._play(command.speech_id, self._clips.get_or_tone(self.persona, command.text))
 
     def _play(self, speech_id: int, pcm: bytes) -> None:
-        assert self._carrier is not None
-        self._mouth.add(speech_id, self._carrier.encode(pcm))
+        self._mouth.add(speech_id, pcm)
         self._feed(e.SpeechArrived(speech_id, self._mouth.finish(speech_id), True))
 
     # The sink of TTS
 
     async def speech_came(self, speech_id: int, pcm: bytes) -> bool:
         """Queue audio; the first of it leaves at once. Waits while the mouth is full."""
-        assert self._carrier is not None
-        samples = self._mouth.add(speech_id, self._carrier.encode(pcm))
+        samples = self._mouth.add(speech_id, pcm)
         if not samples:
             return False
         self._feed(e.SpeechArrived(speech_id, samples, False))
