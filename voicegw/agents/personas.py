@@ -4,10 +4,11 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from voicegw.call.settings import CallSettings, Phrases
+from voicegw.call.settings import CallSettings, Phrases, SpeechSettings
 from voicegw.config import Settings
 from voicegw.errors import ConfigError
 
@@ -29,6 +30,12 @@ class _Model(BaseModel):
     max_tokens: int = Field(256, ge=1)
 
 
+class _Speech(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    spoken_form: bool = True
+    pronunciations: dict[Annotated[str, Field(min_length=1)], str] = {}
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str = Field(min_length=1)
@@ -38,6 +45,7 @@ class _File(BaseModel):
     speed: float = Field(1.0, ge=0.25, le=4.0)
     model: _Model = _Model()
     phrases: _Phrases
+    speech: _Speech = _Speech()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,7 @@ def _read(path: Path, settings: Settings) -> Persona:
         language=found.language,
         system_prompt=found.system_prompt.strip(),
         phrases=phrases,
+        speech=SpeechSettings(found.speech.spoken_form, found.speech.pronunciations),
         turns=settings.turns,
         limits=settings.limits,
     )

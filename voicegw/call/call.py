@@ -22,6 +22,7 @@ from voicegw.call.playback import Kind, Playback
 from voicegw.call.reply import Reply, Stages
 from voicegw.call.sentences import SentenceChunker
 from voicegw.call.settings import CallSettings
+from voicegw.call.spoken_form import SpokenForm
 from voicegw.call.turns import Phase, Turns, Utterance
 
 # One sentence is synthesised while another plays: more would be wasted by an interruption.
@@ -68,6 +69,7 @@ class Call:
         self._patience = Patience(int(settings.limits.patience_s * 1e6))
         self._idle_us = int(settings.limits.idle_s * 1e6)
         self._ends_at = int(settings.limits.max_call_s * 1e6)
+        self._spoken_form = SpokenForm.of(settings.language, settings.speech)
         self._reply: Reply | None = None
         self._replies = 0
         self._speeches = 0
@@ -353,8 +355,12 @@ class Call:
         # A phrase that closes a failed reply is an apology, whatever the reply was to be.
         kind: Kind = "apology" if text == reply.closing else reply.kind
         # What the gateway says for itself stays out of the model's history.
-        reply.playback.queue(self._speeches, text, kind, remembered=not clip)
-        self._out.append(c.PlayClip(self._speeches, text) if clip else c.Speak(self._speeches, text))
+        said = self._spoken_form.say(text)
+        reply.playback.queue(self._speeches, said, kind, remembered=not clip)
+        if clip:
+            self._out.append(c.PlayClip(self._speeches, text))
+        else:
+            self._out.append(c.Speak(self._speeches, text, said.spoken))
 
     def _speak_pending(self, reply: Reply) -> None:
         while reply.pending and reply.playback.unfinished < SENTENCES_AHEAD:

@@ -54,10 +54,14 @@ class CancelAsk:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Queue a sentence behind what is queued; answer with SpeechArrived… or SpeechFailed."""
+    """Queue a sentence behind what is queued; answer with SpeechArrived… or SpeechFailed.
+
+    `text` is the sentence as written, `spoken` what TTS is to say for it.
+    """
 
     speech_id: int
     text: str
+    spoken: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """What the agent said, and how much of it the caller heard.
 
 Progress comes as samples played of a sentence; heard text is rounded down to whole words, so that the
-model's history never holds more than was heard.
+model's history never holds more than was heard. Time runs along the spoken form of a sentence, which may be
+several times longer than its text ("1.234.500đ"); a part that is said differently counts when all of it was.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 from voicegw.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from voicegw.call.spoken_form import Said
 
 # Speech runs at about 15 characters a second in both languages: used until a sentence's length is known.
 SAMPLES_PER_CHAR = SAMPLE_RATE_HZ // 15
@@ -22,7 +24,7 @@ class Spoken:
     """One sentence of the agent on its way to the caller."""
 
     speech_id: int
-    text: str
+    said: Said
     kind: Kind
     remembered: bool = True  # False: said by the gateway (an apology), not part of the model's history
     samples: int = 0  # arrived from TTS so far
@@ -31,6 +33,11 @@ class Spoken:
     begun: bool = False
     done: bool = False
     broken: bool = False  # TTS failed in its middle: what arrived is not all of it
+
+    @property
+    def text(self) -> str:
+        """The sentence as it is written."""
+        return self.said.written
 
     @property
     def dry(self) -> bool:
@@ -44,10 +51,10 @@ class Spoken:
             return self.text
         whole = self.samples
         if self.broken or not self.complete:
-            whole = max(whole, len(self.text) * SAMPLES_PER_CHAR)
+            whole = max(whole, len(self.said.spoken) * SAMPLES_PER_CHAR)
         if not whole or not self.played:
             return ""
-        n_chars = len(self.text) * self.played // whole
+        n_chars = self.said.written_until(len(self.said.spoken) * self.played // whole)
         if n_chars >= len(self.text):
             n_chars = len(self.text) - 1
         # A word counts when the place heard is behind its last letter.
@@ -61,9 +68,9 @@ class Playback:
     def __init__(self) -> None:
         self._spoken: dict[int, Spoken] = {}
 
-    def queue(self, speech_id: int, text: str, kind: Kind, *, remembered: bool = True) -> None:
+    def queue(self, speech_id: int, said: Said, kind: Kind, *, remembered: bool = True) -> None:
         """A sentence was sent to TTS."""
-        self._spoken[speech_id] = Spoken(speech_id, text, kind, remembered)
+        self._spoken[speech_id] = Spoken(speech_id, said, kind, remembered)
 
     def get(self, speech_id: int) -> Spoken | None:
         """Return a sentence of this stretch; None for one that was cut or belongs to an older one."""

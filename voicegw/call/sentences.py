@@ -42,9 +42,9 @@ _SPACE: Final = 7
 _NEWLINE: Final = 8
 _UNSPACE: Final = 9
 
-# What one character adds to a piece's weight: a digit is a word ("7" is "seven"), a Chinese character a
-# syllable.
-_WEIGHT = {_DIGIT: 4, _IDEOGRAPH: 3}
+# What one character adds to a piece's weight: a digit is a word or two once it is said ("7" is "seven", in
+# "700" it is "seven hundred"), a Chinese character a syllable.
+_WEIGHT = {_DIGIT: 9, _IDEOGRAPH: 3}
 
 _FULL_STOPS = ".…"
 _SURE_ENDERS = "。！？｡"  # no space follows them

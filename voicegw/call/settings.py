@@ -17,6 +17,14 @@ class Phrases:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechSettings:
+    """How the agent's sentences are said: see `spoken_form`."""
+
+    spoken_form: bool = True  # False: figures and signs are left to the provider
+    pronunciations: dict[str, str] = field(default_factory=dict)  # word: what is said for it
+
+
+@dataclass(frozen=True, slots=True)
 class CallSettings:
     """What the rules of one call depend on; the same for its whole life."""
 
@@ -26,3 +34,4 @@ class CallSettings:
     phrases: Phrases
     turns: TurnSettings = field(default_factory=TurnSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    speech: SpeechSettings = field(default_factory=SpeechSettings)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from voicegw.agents.personas import Persona
 from voicegw.audio.pcm import SAMPLE_RATE_HZ
+from voicegw.call.spoken_form import SpokenForm
 from voicegw.errors import ProviderError
 from voicegw.providers.tts import TextToSpeech
 
@@ -60,10 +61,11 @@ class Clips:
             if self.get(persona, text) is None
         ]
         for persona, text in wanted:
+            spoken = SpokenForm.of(persona.call.language, persona.call.speech).say(text).spoken
             try:
                 pcm = b""
                 async with contextlib.aclosing(
-                    tts.speak(text, voice=persona.voice, speed=persona.speed)
+                    tts.speak(spoken, voice=persona.voice, speed=persona.speed)
                 ) as chunks:
                     async for chunk in chunks:
                         pcm += chunk

@@ -126,7 +126,7 @@ class Requests:
             self._feed(e.ReplyDone(reply_id, reason, prompt, completion))
 
     def speak(self, speech_id: int, text: str) -> None:
-        """Bring a sentence's audio to the sink."""
+        """Bring the audio of a sentence in its spoken form to the sink."""
         self._spawn("tts", speech_id, self._speak(speech_id, text))
 
     async def _speak(self, speech_id: int, text: str) -> None:

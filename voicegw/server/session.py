@@ -259,7 +259,7 @@ class Session:
         if clip is not None:
             self._play(command.speech_id, clip)
         else:
-            self._requests.speak(command.speech_id, command.text)
+            self._requests.speak(command.speech_id, command.spoken)
 
     def _play_clip(self, command: c.PlayClip) -> None:
         self._mouth.expect(command.speech_id)
