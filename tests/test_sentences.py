@@ -760,6 +760,13 @@ def test_a_long_number_in_groups_is_not_torn_at_the_piece_limit() -> None:
     assert any("0901 234 567" in piece for piece in pieces_of("Ok.\n" + text))
 
 
+def test_a_piece_that_is_full_at_a_space_keeps_the_space() -> None:
+    """Two words that grow together are a third."""
+    for length in range(MAX_WEIGHT - 20, MAX_WEIGHT + 20):
+        text = "Ok.\n" + "x" * (length // 2) + " " + "y" * (length - length // 2) + " z và hết"
+        assert " ".join(pieces_of(text)).split() == text.split()
+
+
 def test_a_flood_of_brackets_and_marks_takes_linear_work() -> None:
     """A model gone wrong must not slow other calls: what is held is bounded, and read once."""
     for flood in ("[", "[a](", "![", "*", "`", "```x", "\\", "*1", "> ", "-", '."', "U.S. "):

@@ -213,7 +213,9 @@ class SentenceChunker:
     def _start_token(self) -> None:
         if self._gap:
             self._gap = False
-            self._add(" ", 1)
+            # Not `_add`: a cut between the space and what follows it would lose the space.
+            self._buf.append(" ")
+            self._weight += 1
         self._token, self._token_counted = len(self._buf), False
         self._line = self._token if self._fresh_line else -1
         self._fresh_line = False
