@@ -14,6 +14,8 @@ from voicegw.call.notices import Notice
 
 Message = bytes | str
 NOTHING: tuple[Message, ...] = ()
+# Carriers that sit behind the internet and can be told to drop what they have: more of a lead costs nothing.
+FAR_LEAD_US = 205_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from voicegw.call.mouth import NATIVE, Player
 from voicegw.call.notices import Notice
 from voicegw.carriers import native_events as wire
 from voicegw.carriers.base import NOTHING, HangUpRequest, Inbound, Message, PlayedReport, Ready, Start
+from voicegw.carriers.fields import json_object
 from voicegw.errors import CarrierError
 
 # One second: a bridge that sends more at once is not live.
@@ -40,7 +41,7 @@ class Native:
             if len(message) % SAMPLE_BYTES or len(message) > MAX_AUDIO_BYTES:
                 raise _bad_audio(len(message))
             return (message,)
-        return self._event(_json_object(message))
+        return self._event(json_object(message))
 
     def _event(self, found: dict[str, Any]) -> Sequence[Inbound]:
         if found.get("type") not in wire.CLIENT_TYPES:
@@ -129,16 +130,6 @@ class Native:
 
 def _text(event: Any) -> str:
     return json.dumps(wire.wire(event), ensure_ascii=False, separators=(",", ":"))
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        raise CarrierError("bad_json", "A text message is not JSON.", "Send one JSON object.") from None
-    if not isinstance(found, dict):
-        raise CarrierError("bad_json", "A text message is not a JSON object.", "Send one JSON object.")
-    return found
 
 
 def _bad_audio(n_bytes: int) -> CarrierError:

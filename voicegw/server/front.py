@@ -22,6 +22,7 @@ from voicegw.providers.build import build_providers
 from voicegw.providers.http import AiohttpStreams, ByteStreams
 from voicegw.server.gateway import Gateway
 from voicegw.server.socket import CallSocket
+from voicegw.server.webhooks import webhook_routes
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ async def readyz(request: Request) -> Response:
 
 def make_app(gateway: Gateway) -> Starlette:
     """The HTTP routes around a gateway."""
-    app = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz)])
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz), *webhook_routes()]
+    app = Starlette(routes=routes)
     app.state.gateway = gateway
     return app
 

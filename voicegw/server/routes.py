@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from voicegw.carriers.base import Carrier, Handshake
 from voicegw.carriers.native import Native
+from voicegw.carriers.twilio import Twilio
 from voicegw.config import Settings
 
 
@@ -18,7 +19,11 @@ class Route:
 
 
 NATIVE = Route("native", "/v1/call", lambda handshake, settings: Native())
-ROUTES: dict[str, Route] = {route.path: route for route in (NATIVE,)}
+_ALL = (
+    NATIVE,
+    Route("twilio", "/twilio", lambda handshake, settings: Twilio()),
+)
+ROUTES: dict[str, Route] = {route.path: route for route in _ALL}
 
 
 def route_of(path: str, settings: Settings) -> Route | None:
