@@ -66,6 +66,9 @@ class Call:
         self._out: list[c.Command] = []
         self._turns = Turns(settings.turns)
         self._dialogue = Dialogue(settings.system_prompt, settings.limits.history_exchanges)
+        for caller, agent in settings.history:
+            self._dialogue.caller_said(caller)
+            self._dialogue.agent_heard(agent)
         self._patience = Patience(int(settings.limits.patience_s * 1e6))
         self._idle_us = int(settings.limits.idle_s * 1e6)
         self._ends_at = int(settings.limits.max_call_s * 1e6)

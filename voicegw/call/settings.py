@@ -35,3 +35,5 @@ class CallSettings:
     turns: TurnSettings = field(default_factory=TurnSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     speech: SpeechSettings = field(default_factory=SpeechSettings)
+    # What caller and agent said before this call, oldest first: the model is given it as its history.
+    history: tuple[tuple[str, str], ...] = ()

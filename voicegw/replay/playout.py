@@ -5,7 +5,7 @@ Pure: a frame is taken every 20 ms, by whoever has a clock.
 
 from collections import deque
 
-from voicegw.audio.pcm import FRAME_BYTES, FRAME_MS, SAMPLE_BYTES
+from voicegw.audio.pcm import FRAME_BYTES, FRAME_MS, SAMPLE_BYTES, SILENT_FRAME
 from voicegw.carriers.base import PlayedReport
 
 # How often the gateway is told how far a sentence was played, besides at its end.
@@ -22,6 +22,7 @@ class Playout:
         self._paused = False
         self._frames_to_report = REPORT_FRAMES
         self._reports: list[PlayedReport] = []
+        self.sounding = False  # whether the newest frame had audio in it
         self.playing: int | None = None  # the sentence that the newest audible frame is of
         self.heard: dict[int, int] = {}  # samples played, by sentence
 
@@ -59,8 +60,9 @@ class Playout:
 
     def frame(self) -> bytes:
         """Return the frame that is played from now on for 20 ms; silence where there is nothing."""
-        if self._paused:
-            return bytes(FRAME_BYTES)
+        self.sounding = False
+        if self._paused or (not self._queue and self.playing is None):
+            return SILENT_FRAME
         frame = bytearray()
         self._pass_marks()
         if self.playing is not None:
@@ -77,6 +79,7 @@ class Playout:
             if len(taken) < len(audio):
                 self._queue.appendleft((speech_id, audio[len(taken) :]))
             frame += taken
+            self.sounding = True
             if speech_id is not None:
                 self.heard[speech_id] = self.heard.get(speech_id, 0) + len(taken) // SAMPLE_BYTES
             self.playing = speech_id

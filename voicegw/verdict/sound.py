@@ -1,0 +1,77 @@
+"""What the two tracks of a call sound like: level, clipping, and whether the caller's line echoes.
+
+Tracks are pcm of both sides on one time line.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES
+
+# A sample at the edge of its range.
+FULL = 32_700
+# Frames below -55 dBFS are a quiet line, not talking.
+TALK_RMS = 58.0
+# An echo comes back within this (telephone networks promise less than 400 ms one way, ITU-T G.114).
+ECHO_FRAMES = 500 // 20
+# Correlation of the envelopes from which an echo is likely; two people talking at once reach about 0.3.
+ECHO_LIKELY = 0.6
+# The envelope is that of the agent's own talking: at least this much of it must be there to say anything.
+LEAST_FRAMES = 100
+
+Frames = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One side. `level_db`: dBFS of what was said; `clipped`: parts per million of samples at the edge."""
+
+    level_db: float
+    clipped_ppm: int
+
+
+def track(pcm: bytes) -> Track:
+    """Measure one side."""
+    samples = np.frombuffer(pcm, "<i2")
+    if not len(samples):
+        return Track(-96.0, 0)
+    rms = frame_rms(pcm)
+    talking = rms[rms > TALK_RMS]
+    level = float(np.sqrt(np.mean(talking**2))) if len(talking) else 0.0
+    level_db = 20 * np.log10(level / 32768) if level else -96.0
+    clipped = int(np.count_nonzero((samples >= FULL) | (samples <= -FULL)))
+    return Track(round(float(level_db), 1), round(clipped * 1_000_000 / len(samples)))
+
+
+def frame_rms(pcm: bytes) -> Frames:
+    """Return the level of each frame of 20 ms."""
+    whole = len(pcm) - len(pcm) % FRAME_BYTES
+    samples = np.frombuffer(pcm[:whole], "<i2").astype(np.float64).reshape(-1, FRAME_SAMPLES)
+    rms: Frames = np.sqrt(np.mean(samples**2, axis=1))
+    return rms
+
+
+def echo(caller: bytes, agent: bytes) -> float:
+    """Return how much the caller's line resembles what the agent just said: 0 to 1, by envelopes.
+
+    Only stretches in which the agent sounds are looked at; ECHO_LIKELY tells what is likely one.
+    """
+    ours, theirs = frame_rms(agent), frame_rms(caller)
+    length = min(len(ours), len(theirs))
+    ours, theirs = ours[:length], theirs[:length]
+    talking = ours > TALK_RMS
+    if np.count_nonzero(talking) < LEAST_FRAMES or np.count_nonzero(theirs > TALK_RMS) < LEAST_FRAMES:
+        return 0.0
+    best = 0.0
+    for late in range(ECHO_FRAMES):
+        a, b = ours[: length - late], theirs[late:]
+        # Where the agent talks, and a little behind: there an echo rises and falls with it.
+        near = np.convolve(talking[: length - late], np.ones(15), "same") > 0
+        if np.count_nonzero(near) < LEAST_FRAMES:
+            continue
+        x, y = np.log10(a[near] + 10), np.log10(b[near] + 10)
+        if x.std() > 1e-6 and y.std() > 1e-6:
+            best = max(best, float(np.mean((x - x.mean()) * (y - y.mean())) / (x.std() * y.std())))
+    return round(best, 3)
