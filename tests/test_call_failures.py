@@ -15,6 +15,7 @@ PATIENCE_S = 8.0
 # A slot of the ticker, and the rounding of the voice's end to a frame.
 SLACK_S = 0.1
 APOLOGY = "I am sorry, I have a technical problem. Could you say that again?"
+OFFER = "I am sorry, there is still no answer. You can say it again, or press one and we will call you back."
 NOT_UNDERSTOOD = "Sorry, I did not catch that. Could you say it again?"
 TWO_SENTENCES = "Your order left the warehouse this morning. It will be with you tomorrow before noon."
 
@@ -52,8 +53,7 @@ async def _one_failure(folder: Path, route: Route, fault: Fault) -> None:
         rehearsal.provider.fail(route, fault, times=None)
         await caller.event("speech_stopped")
         said_s = await caller.say(WHEN)
-        rung = await caller.event("rung")
-        assert rung.fields["rung"] == "apology"
+        rung = await caller.event("rung", rung="apology")
         stopped = await caller.event("speech_stopped")
         assert stopped.fields["heard"] == (
             NOT_UNDERSTOOD if route == "stt" and "slow" not in rung.fields["reason"] else APOLOGY
@@ -61,7 +61,7 @@ async def _one_failure(folder: Path, route: Route, fault: Fault) -> None:
         sound_s = caller.first_sound_after(said_s)
         assert sound_s is not None
         assert sound_s - said_s < PATIENCE_S + SLACK_S
-        assert len(caller.told("rung")) == 1
+        assert len(caller.told("rung", rung="apology")) == 1
         # And when it works again, so does the call; the apology is no part of what the model remembers.
         rehearsal.provider.heal()
         await caller.say(WHEN)
@@ -98,17 +98,18 @@ async def test_a_good_answer_forgives_the_failures_before_it(tmp_path: Path) -> 
         await caller.event("speech_stopped")
         for _ in range(3):
             rehearsal.provider.fail("llm", Fault(status=500), times=2)
-            for kind in ("apology", "apology", "reply"):
+            for kind in ("apology", "offer", "reply"):
                 caller.send("text", text="Where is my order?")
                 await caller.event("reply_text", within_s=5)
                 stopped = await caller.event("speech_stopped", cut=False)
                 assert (stopped.fields["heard"] == APOLOGY) == (kind == "apology")
+                assert stopped.fields["heard"].endswith("we will call you back.") == (kind == "offer")
         assert caller.close is None
 
 
 @on_virtual_time
-async def test_when_everything_hangs_from_the_start_nobody_waits_in_silence(tmp_path: Path) -> None:
-    """Not even the clips could be made: a tone stands in, and in the end the call."""
+async def test_when_everything_hangs_from_the_start_the_caller_is_told_and_let_go(tmp_path: Path) -> None:
+    """Not even the clips could be made: phrases of the package greet, apologise, offer, and say goodbye."""
     provider = ScriptedProvider()
     for route in ("stt", "llm", "tts"):
         provider.fail(route, Fault(hang=True), times=None)
@@ -117,14 +118,19 @@ async def test_when_everything_hangs_from_the_start_nobody_waits_in_silence(tmp_
         dialling(rehearsal.gateway) as caller,
     ):
         # The greeting is the first thing that the caller waits for.
-        waits = [((await caller.event("speech_started")).at_s, 0.0)]
-        for _ in range(2):
-            await caller.event("speech_stopped")
+        assert (await caller.event("speech_started", kind="greeting")).at_s < 1.2 + SLACK_S
+        await caller.event("speech_stopped")
+        for rung in ("apology", "offer", "goodbye"):
             said_s = await caller.say(GO_FORWARD)
-            waits.append(((await caller.event("speech_started")).at_s, said_s))
+            told = await caller.event("rung", rung=rung)
+            assert silences(caller, said_s, told.at_s) < 3.0 + SLACK_S
+            await caller.event("speech_stopped", heard=told.fields["text"])
         assert await caller.ended() == (1000, "provider_failure")
-        assert max(heard_s - said_s for heard_s, said_s in waits) < PATIENCE_S + SLACK_S
-        assert len(caller.earpiece.sounds) == 3
+        heard = [sentence.text for sentence in caller.earpiece.sentences.values() if sentence.samples]
+        assert heard[0] == "Hello, thank you for calling. How can I help?"
+        said = [text for text in heard[1:-1] if text not in ("One moment, please.", "I am still on it.")]
+        assert said == [APOLOGY, OFFER]
+        assert heard[-1] == "Thank you for calling. Goodbye."
 
 
 @on_virtual_time
@@ -142,7 +148,7 @@ async def test_a_model_that_stalls_behind_a_sentence_is_an_apology_within_the_pa
         caller.send("text", text="Where is my order?")
         first = await caller.event("reply_text")
         assert first.fields["text"] == "Your order left the warehouse this morning."
-        rung = await caller.event("rung")
+        rung = await caller.event("rung", rung="apology")
         await caller.event("speech_stopped", cut=False)
         assert silences(caller, first.at_s, caller.now_s) < PATIENCE_S + SLACK_S
         assert rung.fields["reason"] == "too_slow"

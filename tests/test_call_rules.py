@@ -200,8 +200,6 @@ def test_patience_runs_out_whatever_is_waited_for() -> None:
     talk = waits["tts"] = Talk()
     talk.greet()
     talk.at(3000, e.ReplyText(talk.answered(3000), "Here it is. "))
-    talk = waits["greeting"] = Talk()
-    talk.at(3000, e.CallStarted())
     talk = waits["next sentence"] = Talk()
     talk.greet()
     talk.at(2000, e.ReplyText(talk.answered(2000), "Here it is. "))

@@ -91,6 +91,7 @@ def test_every_setting_can_be_set_by_its_variable() -> None:
         "rate_hz": "16000",
         "codec": "PCMA",
         "byte_order": "big",
+        "first_max_ms": "3000",
     }
     for dotted, field in setting_fields().items():
         name = dotted.partition(".")[2]

@@ -121,6 +121,27 @@ class LimitSettings(Group):
     )
 
 
+class PatienceSettings(Group):
+    """When a caller who waits hears a filler; `limits.patience_s` says when the answer is given up."""
+
+    first_ms: int = Field(
+        1200, ge=300, le=10000, description="earliest first sign after the caller's last word"
+    )
+    first_max_ms: int = Field(
+        2500, ge=300, le=10000, description="latest first sign; between the two, the recent p95 of the wait"
+    )
+    again_ms: int = Field(3000, ge=500, le=20000, description="silence after a filler until the next sign")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.first_ms > self.first_max_ms:
+            raise ValueError(
+                f"patience.first_ms ({self.first_ms}) must not be more than patience.first_max_ms "
+                f"({self.first_max_ms})"
+            )
+        return self
+
+
 class ProviderSettings(Group):
     """One upstream service. Empty fields of `stt`, `llm` and `tts` are taken from `provider`."""
 
@@ -370,6 +391,7 @@ class Settings(BaseSettings):
     server: ServerSettings = Field(default_factory=ServerSettings)
     turns: TurnSettings = Field(default_factory=TurnSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
+    patience: PatienceSettings = Field(default_factory=PatienceSettings)
     provider: ProviderSettings = Field(default_factory=ProviderSettings)
     stt: ProviderSettings = Field(default_factory=ProviderSettings)
     llm: ProviderSettings = Field(default_factory=ProviderSettings)

@@ -22,6 +22,9 @@ class _Phrases(BaseModel):
     not_understood: str = Field(min_length=1)
     check_in: str = ""
     goodbye: str = ""
+    fillers: tuple[str, ...] = ()
+    offer: str = ""
+    callback: str = ""
 
 
 class _Model(BaseModel):
@@ -99,6 +102,9 @@ def _read(path: Path, settings: Settings) -> Persona:
         not_understood=found.phrases.not_understood,
         check_in=found.phrases.check_in,
         goodbye=found.phrases.goodbye,
+        fillers=tuple(text for text in found.phrases.fillers if text),
+        offer=found.phrases.offer,
+        callback=found.phrases.callback,
     )
     call = CallSettings(
         persona=found.name,
@@ -108,6 +114,7 @@ def _read(path: Path, settings: Settings) -> Persona:
         speech=SpeechSettings(found.speech.spoken_form, found.speech.pronunciations),
         turns=settings.turns,
         limits=settings.limits,
+        patience=settings.patience,
     )
     return Persona(
         found.name, call, found.voice, found.speed, found.model.temperature, found.model.max_tokens

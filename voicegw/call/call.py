@@ -17,7 +17,7 @@ from voicegw.call import commands as c
 from voicegw.call import events as e
 from voicegw.call import notices as n
 from voicegw.call.dialogue import Dialogue
-from voicegw.call.patience import Patience
+from voicegw.call.patience import Patience, rung_after
 from voicegw.call.playback import Kind, Playback
 from voicegw.call.reply import Reply, Stages
 from voicegw.call.sentences import SentenceChunker
@@ -29,6 +29,8 @@ from voicegw.call.turns import Phase, Turns, Utterance
 SENTENCES_AHEAD = 2
 # Keys belong together until # or a pause of this length: callers type slower than they dial.
 KEYS_PAUSE_US = 3_000_000
+# What the offer of the ladder asks for: press 1 and we call you back.
+CALL_BACK_KEY = "1"
 # Longer than any number that is typed at a telephone: an account number with its prefix has 34 digits.
 MOST_KEYS = 40
 
@@ -69,7 +71,12 @@ class Call:
         for caller, agent in settings.history:
             self._dialogue.caller_said(caller)
             self._dialogue.agent_heard(agent)
-        self._patience = Patience(int(settings.limits.patience_s * 1e6))
+        self._patience = Patience(
+            settings.patience,
+            settings.phrases.fillers,
+            int(settings.limits.patience_s * 1e6),
+            settings.usual_wait_ms * 1000,
+        )
         self._idle_us = int(settings.limits.idle_s * 1e6)
         self._ends_at = int(settings.limits.max_call_s * 1e6)
         self._spoken_form = SpokenForm.of(settings.language, settings.speech)
@@ -105,6 +112,11 @@ class Call:
         return self._patience.longest_us
 
     @property
+    def gives_up_us(self) -> int | None:
+        """When the answer that is waited for is given up: the deadline of all that is asked for it."""
+        return self._patience.gives_up_us
+
+    @property
     def history(self) -> tuple[c.Message, ...]:
         """What the model would be shown now: all that it holds of the agent was heard."""
         return self._dialogue.messages()
@@ -116,7 +128,10 @@ class Call:
         if self._state is State.ENDED:
             self.ignored += 1
             return self._out
-        _HANDLERS[type(event)](self, event)
+        if self._patience.filler_id and getattr(event, "speech_id", 0) == self._patience.filler_id:
+            self._out += self._patience.filler_event(event, now)
+        else:
+            _HANDLERS[type(event)](self, event)
         self.wake_at = self._next_wake()
         return self._out
 
@@ -191,6 +206,7 @@ class Call:
             self._out.append(c.PauseSpeech())
         else:
             # Also when the turn had ended and its transcript was on its way: it is the same turn.
+            self._cut_filler()
             self._listen()
 
     def _voice_goes_on(self, event: e.VoiceActivity) -> None:
@@ -300,6 +316,9 @@ class Call:
         if not self._keys and self._reply is not None:
             self._cut_reply()
             self._listen()
+        if self._patience.offered and not self._keys and event.digit == CALL_BACK_KEY:
+            self._call_back()
+            return
         if event.digit == "#" and self._keys:
             self._take_keys()
             return
@@ -307,6 +326,13 @@ class Call:
         self._keys_due = self._now + KEYS_PAUSE_US
         if len(self._keys) >= MOST_KEYS:
             self._take_keys()
+
+    def _call_back(self) -> None:
+        """The caller takes the offer: the reason of the hang-up is the order to call back."""
+        self._drop_turn()
+        text = self._phrases.callback or self._phrases.goodbye
+        self._say("goodbye", text, clip=True).hang_up = "callback_requested"
+        self._go(State.ENDING)
 
     @property
     def _keys_wait(self) -> bool:
@@ -348,8 +374,9 @@ class Call:
 
     def _say(self, kind: Kind, text: str, *, clip: bool = False) -> Reply:
         """Say a fixed sentence. With `clip` its audio must need no provider."""
-        self._wait_from(self._now)
+        self._wait_from(self._now, prepared=not clip)
         reply = self._new_reply(kind)
+        reply.prepared = "" if clip else text
         self._speak(reply, text, clip=clip)
         return reply
 
@@ -359,9 +386,10 @@ class Call:
         kind: Kind = "apology" if text == reply.closing else reply.kind
         # What the gateway says for itself stays out of the model's history.
         said = self._spoken_form.say(text)
-        reply.playback.queue(self._speeches, said, kind, remembered=not clip)
+        remembered = kind not in ("apology", "goodbye")
+        reply.playback.queue(self._speeches, said, kind, remembered=remembered)
         if clip:
-            self._out.append(c.PlayClip(self._speeches, text))
+            self._out.append(c.PlayClip(self._speeches, text, self._phrases.role(text)))
         else:
             self._out.append(c.Speak(self._speeches, text, said.spoken))
 
@@ -431,9 +459,27 @@ class Call:
             self._out.append(c.CancelAsk(reply.reply_id))
         reply.pending.clear()
         if not reply.playback.begun and not self._undecided:
-            self._out.append(c.ClearSpeech())
+            if reply.prepared:
+                self._stand_in(reply)
+                return
+            self._out.append(c.ClearSpeech(self._patience.filler_id))
             reply.playback = Playback()
         self._fail(reply, event.code)
+
+    def _stand_in(self, reply: Reply) -> None:
+        """A fixed sentence whose voice does not come is said by a clip instead."""
+        text = reply.prepared
+        self._out.append(c.ClearSpeech(self._patience.filler_id))
+        reply.playback, reply.prepared = Playback(), ""
+        self._patience.stood_in()
+        self._speak(reply, text, clip=True)
+
+    def _on_stand_in(self, event: e.StandIn) -> None:
+        spoken = self._reply and self._reply.playback.get(event.speech_id)
+        if not spoken:
+            self.ignored += 1
+            return
+        spoken.said = self._spoken_form.say(event.text)
 
     def _on_speech_began(self, event: e.SpeechBegan) -> None:
         reply = self._reply
@@ -442,6 +488,8 @@ class Call:
             self.ignored += 1
             return
         spoken.begun = True
+        # All of a filler has left before it: it will be heard to its end.
+        self._out += self._patience.end_filler(self._now)
         self._patience.stop(self._now)
         if not reply.started:
             reply.started = True
@@ -449,6 +497,8 @@ class Call:
             if self._state is not State.ENDING:
                 self._go(State.SPEAKING)
             self._notify(n.SpeechStarted(reply.reply_id, spoken.kind))
+            if reply.stages is not None and spoken.kind == "reply":
+                self._patience.learn(self._now - reply.stages.last_word)
             if reply.stages is not None:
                 self._notify(reply.stages.latency(self._exchanges, self._now))
         self._notify(n.ReplyText(reply.reply_id, event.speech_id, spoken.kind, spoken.text))
@@ -470,7 +520,7 @@ class Call:
             self._patience.stop(self._now)
         if not reply.playback.sounding:
             # The model or TTS is slower than the voice: the caller waits again.
-            self._wait_from(self._now)
+            self._wait_from(self._now, within=reply.playback.torn)
 
     def _end_reply_if_heard(self, reply: Reply) -> bool:
         """End a reply of which all was heard. One that made no sound at all has failed."""
@@ -483,6 +533,7 @@ class Call:
         self._reply = None
         if not reply.failed and reply.kind == "reply":
             self._failures = 0
+            self._patience.offered = False
         if reply.hang_up:
             self._go(State.ENDED)
             self._out.append(c.HangUp(reply.hang_up))
@@ -531,13 +582,21 @@ class Call:
         reply = self._reply
         self._undecided = False
         if reply is None:
+            self._cut_filler()
             return
         if reply.asked:
             self._out.append(c.CancelAsk(reply.reply_id))
         self._out.append(c.ClearSpeech())
+        self._out += self._patience.end_filler(self._now, cut=True)
         self._remember(reply, cut=True)
         self._reply = None
         self._patience.stop(self._now)
+
+    def _cut_filler(self) -> None:
+        """Stop a filler to which no reply has come yet."""
+        if self._patience.filler_id:
+            self._out.append(c.ClearSpeech())
+            self._out += self._patience.end_filler(self._now, cut=True)
 
     # Failures
 
@@ -550,23 +609,31 @@ class Call:
         if reply.failed:
             # Two of its sentences were on their way: the caller is told once.
             return
-        self._failures += 1
         reply.failed = True
-        if self._failures >= self._settings.limits.failures:
-            self._farewell("provider_failure", protected=True)
-            return
-        self._notify(n.Rung("apology", self._phrases.apology, code))
-        reply.closing = self._phrases.apology
-        self._speak_pending(reply)
+        if text := self._next_rung(self._phrases.apology, code):
+            reply.closing = text
+            self._speak_pending(reply)
 
     def _apologise(self, text: str, code: str) -> None:
         """There is no reply to attach an apology to."""
+        if text := self._next_rung(text, code):
+            self._say("apology", text, clip=True).failed = True
+
+    def _next_rung(self, apology: str, code: str) -> str:
+        """Go up the ladder by a failed answer. Returns what is to be said; "": the goodbye is under way."""
         self._failures += 1
-        if self._failures >= self._settings.limits.failures:
+        rung = rung_after(self._failures, self._settings.limits.failures)
+        if rung == "goodbye":
+            self._notify(n.Rung("goodbye", self._phrases.goodbye, code))
             self._farewell("provider_failure", protected=True)
-            return
-        self._notify(n.Rung("apology", text, code))
-        self._say("apology", text, clip=True).failed = True
+            return ""
+        if rung == "offer" and self._phrases.offer:
+            self._patience.offered = True
+            apology = self._phrases.offer
+            self._notify(n.Rung("offer", apology, code))
+        else:
+            self._notify(n.Rung("apology", apology, code))
+        return apology
 
     # Time
 
@@ -581,7 +648,14 @@ class Call:
             self._check_in()
 
     def _run_out_of_patience(self) -> None:
-        """Whatever is being waited for takes too long."""
+        """Whatever is being waited for takes too long: a sign, or the end of it."""
+        if self._patience.wants_sign(self._now):
+            if self._reply is not None and self._reply.prepared and not self._reply.playback.begun:
+                self._stand_in(self._reply)
+            elif self._patience.can_fill:
+                self._speeches += 1
+                self._out += self._patience.fill(self._speeches)
+            return
         ending = self._reply is not None and self._reply.hang_up
         self._cut_reply()
         self._patience.stop(self._now)
@@ -636,10 +710,10 @@ class Call:
         if self._reply is not None or self._state is State.THINKING:
             self._wait_from(self._now)
 
-    def _wait_from(self, since: int) -> None:
+    def _wait_from(self, since: int, *, prepared: bool = False, within: bool = False) -> None:
         """The caller hears nothing and waits for us, if there is a caller."""
         if not self._lost:
-            self._patience.wait_from(since)
+            self._patience.wait_from(since, prepared=prepared, within=within)
 
 
 _HANDLERS: dict[type, Callable[[Call, Any], None]] = {
@@ -654,6 +728,7 @@ _HANDLERS: dict[type, Callable[[Call, Any], None]] = {
     e.ReplyFailed: Call._on_reply_failed,
     e.SpeechArrived: Call._on_speech_arrived,
     e.SpeechFailed: Call._on_speech_failed,
+    e.StandIn: Call._on_stand_in,
     e.SpeechBegan: Call._on_speech_began,
     e.Played: Call._on_played,
     e.Dtmf: Call._on_dtmf,

@@ -1,10 +1,13 @@
 """Everything that a call can ask of its driver."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from voicegw.call.notices import Notice
 
 Message = dict[str, str]
+# What a prepared phrase is for.
+Role = Literal["greeting", "filler", "apology", "not_understood", "offer", "check_in", "callback", "goodbye"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,16 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class PlayClip:
-    """Queue a sentence whose audio must not need a provider: rendered at start, or a tone."""
+    """Queue a sentence whose audio must not need a provider: rendered at start, else a packaged phrase.
+
+    `role` says what it is for, so that a phrase of the package can stand in: answer with StandIn then.
+    `first`: before the sentences that are queued and have not begun.
+    """
 
     speech_id: int
     text: str
+    role: Role = "apology"
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,12 @@ class ResumeSpeech:
 
 @dataclass(frozen=True, slots=True)
 class ClearSpeech:
-    """Drop all queued speech, here and at the carrier, and stop its synthesis."""
+    """Drop all queued speech, here and at the carrier, and stop its synthesis.
+
+    With `keep` that one sentence, which is being heard, goes on, and nothing is flushed at the carrier.
+    """
+
+    keep: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,17 @@ class SpeechFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class StandIn:
+    """There was no clip of a prepared phrase: this one of the package is heard in its place.
+
+    An empty `text` is a tone.
+    """
+
+    speech_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechBegan:
     """The first frame of a sentence leaves for the caller now."""
 
@@ -172,6 +183,7 @@ Event = (
     | ReplyFailed
     | SpeechArrived
     | SpeechFailed
+    | StandIn
     | SpeechBegan
     | Played
     | Dtmf

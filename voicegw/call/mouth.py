@@ -112,11 +112,17 @@ class Mouth:
 
     # The queue
 
-    def expect(self, speech_id: int) -> None:
-        """Give a sentence its place in the queue; its audio may come later."""
+    def expect(self, speech_id: int, *, first: bool = False) -> None:
+        """Give a sentence its place in the queue; its audio may come later.
+
+        `first`: before those of which nothing was sent.
+        """
         speech = _Speech(speech_id, self._make_encoder())
         self._by_id[speech_id] = speech
-        self._queue.append(speech)
+        at = len(self._queue)
+        if first and self._sending < at:
+            at = self._sending + (self._queue[self._sending].sent > 0)
+        self._queue.insert(at, speech)
 
     def add(self, speech_id: int, pcm: bytes) -> int:
         """Append pcm of any length. Returns the samples so far; 0 if the sentence was dropped."""
@@ -342,6 +348,12 @@ class Mouth:
         self._sending = 0
         self._paused_at = None
         self._last_heard = None
+
+    def drop_but(self, speech_id: int) -> None:
+        """Drop the sentences of which nothing was sent, except this one."""
+        kept = [speech for speech in self._queue if speech.sent or speech.speech_id == speech_id]
+        self._queue = kept
+        self._by_id = {speech.speech_id: speech for speech in kept}
 
     def rewind(self, now: int) -> None:
         """The socket is gone and with it what was sent but not heard: keep it to be sent again. Pauses."""

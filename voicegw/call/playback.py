@@ -92,6 +92,11 @@ class Playback:
         return any(spoken.begun and not spoken.done and not spoken.dry for spoken in self._spoken.values())
 
     @property
+    def torn(self) -> bool:
+        """True while a sentence has stopped in its middle, for want of audio."""
+        return any(spoken.begun and not spoken.done and spoken.dry for spoken in self._spoken.values())
+
+    @property
     def heard_text(self) -> str:
         """All that the caller heard of this stretch."""
         return " ".join(heard for spoken in self._spoken.values() if (heard := spoken.heard))

@@ -45,6 +45,7 @@ class Reply:
     started: bool = False
     failed: bool = False  # a prepared phrase stands in for what is missing of it
     pending: deque[str] = field(default_factory=deque)
+    prepared: str = ""  # a fixed sentence, while a clip may still take the place of its voice
     closing: str = ""  # that phrase, until it is its turn: it is said behind what there is of the reply
     playback: Playback = field(default_factory=Playback)
 

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from voicegw.config import LimitSettings, TurnSettings
+from voicegw.call.commands import Role
+from voicegw.config import LimitSettings, PatienceSettings, TurnSettings
+
+_ROLES: tuple[Role, ...] = ("greeting", "not_understood", "offer", "check_in", "callback", "goodbye")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,15 @@ class Phrases:
     not_understood: str
     check_in: str
     goodbye: str
+    fillers: tuple[str, ...] = ()  # said in turn while an answer takes its time
+    offer: str = ""  # after a second failed answer: try again, or press 1 to be called back
+    callback: str = ""  # the goodbye to a caller who is to be called back
+
+    def role(self, text: str) -> Role:
+        """Return what a phrase is for; an unknown one is an apology."""
+        if text in self.fillers:
+            return "filler"
+        return next((role for role in _ROLES if getattr(self, role) == text), "apology")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +49,6 @@ class CallSettings:
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     # What caller and agent said before this call, oldest first: the model is given it as its history.
     history: tuple[tuple[str, str], ...] = ()
+    patience: PatienceSettings = field(default_factory=PatienceSettings)
+    # The 95th percentile of the wait for an answer, as the process knew it when the call began.
+    usual_wait_ms: int = 0

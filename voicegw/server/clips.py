@@ -1,20 +1,33 @@
-"""The personas' fixed sentences as audio, synthesised once per process and kept in memory.
+"""The personas' fixed sentences as audio: synthesised once by voice and text, kept on disk and in memory.
 
-A clip answers at once and needs no provider; where none could be made, a tone stands in for it.
+A clip answers at once and needs no provider. Where none could be made, a phrase of the package stands in
+(`stand_ins/`), and where even that is missing a tone.
 """
 
 import asyncio
 import contextlib
+import hashlib
+import io
 import logging
 import math
+import os
+import random
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
 
 from voicegw.agents.personas import Persona
 from voicegw.audio.pcm import SAMPLE_RATE_HZ
+from voicegw.call.commands import Role
+from voicegw.call.settings import Phrases
 from voicegw.call.spoken_form import SpokenForm
 from voicegw.errors import ProviderError
 from voicegw.providers.tts import TextToSpeech
+from voicegw.server.stand_ins import stand_in
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +35,8 @@ log = logging.getLogger(__name__)
 TONES_HZ = (480, 380)
 TONE_S = 0.25
 LEVEL = 6000
+# Missing clips are tried again after so long, doubled each time up to the second: nobody waits for them.
+AGAIN_S, MOST_AGAIN_S = 1.0, 32.0
 
 
 def tone() -> bytes:
@@ -37,30 +52,56 @@ def tone() -> bytes:
     return struct.pack(f"<{len(samples)}h", *samples)
 
 
-class Clips:
-    """Fixed sentences by voice, speed and text."""
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A prepared phrase: its words ("" for a tone) and its pcm."""
 
-    def __init__(self) -> None:
+    text: str
+    pcm: bytes
+
+
+class Clips:
+    """Fixed sentences by voice, speed and text. `folder` keeps them from one start to the next."""
+
+    def __init__(self, folder: Path | None = None, provider: str = "") -> None:
+        """`provider` tells the voices of one provider and model from those of another."""
+        self._folder = folder
+        self._provider = provider
         self._clips: dict[tuple[str, float, str], bytes] = {}
         self._tone = tone()
+        self._stood_in = 0
 
     def get(self, persona: Persona, text: str) -> bytes | None:
         """The sentence as pcm, if it was made."""
         return self._clips.get((persona.voice, persona.speed, text))
 
-    def get_or_tone(self, persona: Persona, text: str) -> bytes:
-        """The sentence as pcm, else a tone."""
-        return self.get(persona, text) or self._tone
+    def phrase(self, persona: Persona, role: Role, text: str) -> Clip:
+        """Return the sentence, else one of the package for the same purpose, else a tone."""
+        if (pcm := self.get(persona, text)) is not None:
+            return Clip(text, pcm)
+        try:
+            self._stood_in += 1
+            return Clip(*stand_in(role, persona.call.language, self._stood_in))
+        except (OSError, KeyError, IndexError, ZeroDivisionError, soundfile.LibsndfileError) as error:
+            log.error("the packaged phrase for %s cannot be read: %s", role, type(error).__name__)
+            return Clip("", self._tone)
 
     async def make(self, tts: TextToSpeech, personas: Iterable[Persona]) -> None:
-        """Synthesise what is missing. A failure is logged and leaves the tone; the next start tries again."""
-        wanted = [
-            (persona, text)
-            for persona in personas
-            for text in _sentences(persona)
-            if self.get(persona, text) is None
-        ]
-        for persona, text in wanted:
+        """Read or synthesise what is missing, and try again until all is there. Live calls go first."""
+        missing = [(persona, text) for persona in personas for text in sentences(persona.call.phrases)]
+        wait_s = AGAIN_S
+        while missing := [wanted for wanted in missing if not await self._make(tts, *wanted)]:
+            # Between half and the whole of it, so that many processes do not come back together.
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
+            wait_s = min(2 * wait_s, MOST_AGAIN_S)
+
+    async def _make(self, tts: TextToSpeech, persona: Persona, text: str) -> bool:
+        key = (persona.voice, persona.speed, text)
+        if key in self._clips:
+            return True
+        path = self._path(persona, text)
+        pcm = _read(path)
+        if pcm is None:
             spoken = SpokenForm.of(persona.call.language, persona.call.speech).say(text).spoken
             try:
                 pcm = b""
@@ -70,14 +111,55 @@ class Clips:
                     async for chunk in chunks:
                         pcm += chunk
             except ProviderError as error:
-                log.warning("no clip for persona %s: %s; a tone stands in", persona.name, error.code)
-                continue
-            self._clips[persona.voice, persona.speed, text] = pcm
-            # One at a time and behind live calls: this is not urgent.
-            await asyncio.sleep(0)
+                log.warning(
+                    "no clip for persona %s: %s; a packaged phrase stands in", persona.name, error.code
+                )
+                # 4xx comes again for every sentence: one warning a round is enough to read.
+                return not error.retryable
+            _write(path, pcm)
+        self._clips[key] = pcm
+        # One at a time and behind live calls: this is not urgent.
+        await asyncio.sleep(0)
+        return True
+
+    def _path(self, persona: Persona, text: str) -> Path | None:
+        if self._folder is None:
+            return None
+        named = "\n".join((self._provider, persona.voice, f"{persona.speed:g}", text))
+        return self._folder / f"{hashlib.sha256(named.encode()).hexdigest()[:32]}.flac"
 
 
-def _sentences(persona: Persona) -> list[str]:
-    phrases = persona.call.phrases
-    fixed = (phrases.greeting, phrases.apology, phrases.not_understood, phrases.check_in, phrases.goodbye)
-    return [text for text in fixed if text]
+def sentences(phrases: Phrases) -> list[str]:
+    """Return all fixed sentences of a persona, the most urgent ones first."""
+    fixed = (
+        phrases.greeting, phrases.apology, *phrases.fillers, phrases.not_understood, phrases.goodbye,
+        phrases.offer, phrases.callback, phrases.check_in,
+    )  # fmt: skip
+    return [text for text in dict.fromkeys(fixed) if text]
+
+
+def _read(path: Path | None) -> bytes | None:
+    if path is None or not path.exists():
+        return None
+    try:
+        samples, rate = soundfile.read(io.BytesIO(path.read_bytes()), dtype="int16")
+    except (OSError, soundfile.LibsndfileError):
+        return None  # torn by a full disk or a kill: it is made anew
+    pcm: bytes = samples.astype("<i2").tobytes()
+    return pcm if rate == SAMPLE_RATE_HZ else None
+
+
+def _write(path: Path | None, pcm: bytes) -> None:
+    """Keep a clip; one that cannot be kept is made again at the next start."""
+    if path is None:
+        return
+    sound = io.BytesIO()
+    samples = np.frombuffer(pcm, "<i2")
+    soundfile.write(sound, samples, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torn = path.with_suffix(f".{os.getpid()}")
+        torn.write_bytes(sound.getvalue())
+        torn.replace(path)
+    except OSError as error:
+        log.warning("a clip cannot be kept in %s: %s", path.parent, error.strerror)

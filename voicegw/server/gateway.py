@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from voicegw.agents.personas import Persona
 from voicegw.carriers.base import Carrier, Start
 from voicegw.config import Settings
 from voicegw.errors import CarrierError, GatewayFull
+from voicegw.observe.quantile import Recent
 from voicegw.providers.build import Providers
 from voicegw.server.clips import Clips
 from voicegw.server.peers import Peers
@@ -17,6 +19,9 @@ from voicegw.server.ticker import Ticker
 from voicegw.store.journal import Journal
 
 log = logging.getLogger(__name__)
+
+# So many exchanges tell how long a caller usually waits for an answer: minutes of a busy process.
+USUAL_OF = 400
 
 
 class Gateway:
@@ -28,7 +33,9 @@ class Gateway:
         self.providers = providers
         self.peers = Peers(settings)
         self.ticker = Ticker(asyncio.get_running_loop())
-        self.clips = Clips()
+        voices = settings.resolved("tts")
+        self.clips = Clips(Path(settings.store.data_dir) / "clips", f"{voices.base_url} {voices.model}")
+        self.waits = Recent(USUAL_OF)
         self.draining = False
         self.arrivals = 0  # connections whose call has not begun
         self._sessions: dict[str, Session] = {}  # by resume token
@@ -66,6 +73,8 @@ class Gateway:
                 fatal=True,
                 close_code=1008,
             )
+        usual_ms = int(self.waits.quantile(0.95) or 0)
+        persona = replace(persona, call=replace(persona.call, usual_wait_ms=usual_ms))
         call_id, token = secrets.token_hex(8), secrets.token_urlsafe(24)
         path = Path(self.settings.store.data_dir) / "journals" / f"{call_id}.jsonl"
         try:
@@ -88,6 +97,7 @@ class Gateway:
             clips=self.clips,
             journal=journal,
             ticker=self.ticker,
+            waits=self.waits,
             resume_grace_s=self.settings.server.resume_grace_s,
         )
         self._sessions[token] = session

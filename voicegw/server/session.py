@@ -14,11 +14,13 @@ from voicegw.agents.personas import Persona
 from voicegw.audio.pcm import FRAME_BYTES
 from voicegw.call import commands as c
 from voicegw.call import events as e
+from voicegw.call import notices as n
 from voicegw.call.call import Call
 from voicegw.call.ear import Ear
 from voicegw.call.mouth import Mouth, SpeechSent
 from voicegw.carriers.base import Carrier, HangUpRequest, Inbound, Message, PlayedReport, Ready, Start
 from voicegw.errors import CarrierError
+from voicegw.observe.quantile import Recent
 from voicegw.providers.build import Providers
 from voicegw.server.clips import Clips
 from voicegw.server.requests import Requests
@@ -57,6 +59,7 @@ class Session:
         clips: Clips,
         journal: Journal,
         ticker: Ticker,
+        waits: Recent,
         resume_grace_s: float,
     ) -> None:
         self.call_id = call_id
@@ -69,6 +72,7 @@ class Session:
         self._clips = clips
         self._journal = journal
         self._ticker = ticker
+        self._waits = waits
         self._grace_s = resume_grace_s
         self._loop = asyncio.get_running_loop()
         self._began_at = self._loop.time()
@@ -262,8 +266,11 @@ class Session:
             self._requests.speak(command.speech_id, command.spoken)
 
     def _play_clip(self, command: c.PlayClip) -> None:
-        self._mouth.expect(command.speech_id)
-        self._play(command.speech_id, self._clips.get_or_tone(self.persona, command.text))
+        self._mouth.expect(command.speech_id, first=command.first)
+        clip = self._clips.phrase(self.persona, command.role, command.text)
+        if clip.text != command.text:
+            self._feed(e.StandIn(command.speech_id, clip.text))
+        self._play(command.speech_id, clip.pcm)
 
     def _play(self, speech_id: int, pcm: bytes) -> None:
         self._mouth.add(speech_id, pcm)
@@ -314,12 +321,17 @@ class Session:
             self._send(self._carrier.resume())
 
     def _clear(self, command: c.ClearSpeech) -> None:
-        self._mouth.clear(self._now())
         self._requests.cancel_all("tts")
+        if command.keep:
+            self._mouth.drop_but(command.keep)
+            return
+        self._mouth.clear(self._now())
         if self._carrier is not None:
             self._send(self._carrier.clear())
 
     def _notify(self, command: c.Notify) -> None:
+        if isinstance(command.notice, n.Latency):
+            self._waits.add(command.notice.total_ms)
         if self._carrier is not None:
             self._send(self._carrier.notify(command.notice))
 

@@ -205,6 +205,11 @@ class Timeline:
                 sentence.ended_us = now
                 del self._sentences[event.speech_id]
 
+    def _on_stand_in(self, event: e.StandIn, now: int) -> None:
+        sentence = self._sentences.get(event.speech_id)
+        if sentence is not None:
+            sentence.text = event.text
+
     def _cut_sentences(self, now: int) -> None:
         for sentence in self._sentences.values():
             sentence.cut = True
@@ -269,7 +274,10 @@ class Timeline:
         if self._interruption is not None:
             self._yielded = self._interruption
         self._settle("yielded", now)
+        kept = self._sentences.pop(command.keep, None)
         self._cut_sentences(now)
+        if kept is not None:
+            self._sentences[command.keep] = kept
 
     def _settle(self, outcome: Any, now: int) -> None:
         if self._interruption is not None:
@@ -336,7 +344,8 @@ class Timeline:
             exchange.began_us = now
 
     def _told_speech_stopped(self, notice: n.SpeechStopped, now: int) -> None:
-        if notice.heard:
+        # Fillers (reply 0) stand among the rungs: they answer nothing.
+        if notice.heard and notice.reply_id:
             self.current.heard = f"{self.current.heard} {notice.heard}".strip()
 
     def _told_rung(self, notice: n.Rung, now: int) -> None:
@@ -366,6 +375,7 @@ _EVENTS: dict[type, Callable[[Timeline, Any, int], None]] = {
     e.ReplyFailed: Timeline._on_reply_failed,
     e.SpeechArrived: Timeline._on_speech_arrived,
     e.SpeechFailed: Timeline._on_speech_failed,
+    e.StandIn: Timeline._on_stand_in,
     e.SpeechBegan: Timeline._on_speech_began,
     e.Played: Timeline._on_played,
     e.Dtmf: Timeline._on_dtmf,
