@@ -15,7 +15,7 @@ from voicegw.errors import ProviderError
 from voicegw.providers import AiohttpStreams, ConnectionFailed, HttpRequest, Providers, build_providers
 from voicegw.rehearsal.provider import ScriptedProvider
 from voicegw.rehearsal.provider_server import ProviderServer
-from voicegw.rehearsal.script import Fault, Script, bench_script
+from voicegw.rehearsal.script import Fault, Script, bench_script, spoken
 
 PCM = bytes(3200)
 
@@ -125,7 +125,7 @@ async def test_the_environment_does_not_reach_the_client(monkeypatch: pytest.Mon
 
 async def test_stt_llm_and_tts_may_be_three_providers() -> None:
     """A provider without a speech route is paired with another one."""
-    answer = FixedAnswer([bytes(4800)], "audio/pcm")
+    answer = FixedAnswer([spoken("Hello.", 100.0, 24000)], "audio/pcm")
     settings = Settings(
         provider=ProviderSettings(base_url="https://api.holysheep.ai/v1", api_key=KEY),
         tts=ProviderSettings(base_url="http://127.0.0.1:8100/v1"),

@@ -195,6 +195,14 @@ class ProviderSettings(Group):
         return value
 
 
+class SpeechCacheSettings(Group):
+    """Short sentences of the agent that are kept as audio, so that they need not be made twice."""
+
+    most_mb: float = Field(
+        16.0, ge=0, le=1024, description="memory for them in MB (about 500 s of speech); 0 keeps none"
+    )
+
+
 class StoreSettings(Group):
     """Where calls are kept."""
 
@@ -396,6 +404,7 @@ class Settings(BaseSettings):
     stt: ProviderSettings = Field(default_factory=ProviderSettings)
     llm: ProviderSettings = Field(default_factory=ProviderSettings)
     tts: ProviderSettings = Field(default_factory=ProviderSettings)
+    speech_cache: SpeechCacheSettings = Field(default_factory=SpeechCacheSettings)
     persona: PersonaSettings = Field(default_factory=PersonaSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)

@@ -28,6 +28,6 @@ def build_providers(settings: Settings, streams: ByteStreams) -> Providers:
     return Providers(
         SpeechToText(settings.resolved("stt"), streams),
         ChatModel(settings.resolved("llm"), streams),
-        TextToSpeech(settings.resolved("tts"), streams),
+        TextToSpeech(settings.resolved("tts"), streams, int(settings.speech_cache.most_mb * 2**20)),
         streams,
     )

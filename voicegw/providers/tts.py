@@ -3,58 +3,97 @@
 Knows nothing of calls or pacing. https://platform.openai.com/docs/api-reference/audio/createSpeech
 """
 
-from collections.abc import AsyncGenerator
-from typing import Any, Literal
+import asyncio
+import logging
+import re
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
 
-from ..audio.pcm import SAMPLE_RATE_HZ
-from ..audio.resample import Resampler
-from ..audio.wav import WavError, WavReader
+from ..audio.pcm import SAMPLE_BYTES, SAMPLE_RATE_HZ
+from ..audio.trim import Trimmer
 from ..config import ProviderSettings
 from ..errors import ProviderError
 from .http import ByteStreams
+from .speech_cache import SpeechCache
+from .speech_format import NotSpeech, SpeechReader
 from .upstream import Answer, Upstream, json_bytes
 
-# First bytes by which a WAV is told from raw pcm.
-_SNIFF_BYTES = 12
-# What servers send although pcm was asked for, by its first bytes.
-_FOREIGN = {b"OggS": "Ogg", b"fLaC": "FLAC", b"ID3\x03": "MP3", b"ID3\x04": "MP3", b"\x1aE\xdf\xa3": "WebM"}
+log = logging.getLogger(__name__)
+
+# Asked for in this order: pcm is there at its first byte. A server that refuses one by name is asked for the
+# next from then on.
+_FORMATS = ("pcm", "wav", "mp3")
+# Speech runs at about 15 letters a second. Outside this range, for a text that is long enough to tell, the
+# rate of raw pcm is probably set wrong, or the answer is cut short.
+_LETTERS_A_SECOND = (6.0, 32.0)
+_LONG_ENOUGH = 30
+# The same mistake comes with every sentence.
+_WARN_EVERY_S = 60.0
+# A piece of a kept sentence: as much as a network read brings.
+_PIECE_BYTES = 32_000
 
 
 class TextToSpeech:
     """A speech endpoint. Safe for many calls at once."""
 
-    def __init__(self, settings: ProviderSettings, streams: ByteStreams) -> None:
+    def __init__(self, settings: ProviderSettings, streams: ByteStreams, cache_bytes: int = 0) -> None:
+        """`cache_bytes`: memory for short sentences that were said before."""
         self._upstream = Upstream("tts", settings, streams)
-        # Servers without raw pcm refuse it by name; they are asked for WAV from then on.
-        self._format: Literal["pcm", "wav"] = "pcm"
+        self._format = 0
+        self.cache = SpeechCache(cache_bytes)
+        self._warned_at = -_WARN_EVERY_S
 
     async def speak(self, text: str, *, voice: str, speed: float = 1.0) -> AsyncGenerator[bytes, None]:
         """Speak `text`; yield pcm (16 kHz) as it comes, each piece whole samples and not empty.
 
-        Raises ProviderError, also half-way; anything that is not audio is an error, never noise. An answer
-        without audio is an error unless `text` has nothing to say (no letter, no digit). Close the
-        generator (`contextlib.aclosing`) when leaving it early: that closes the connection.
+        Silence at both ends is trimmed. Raises ProviderError, also half-way; anything that is not audio is
+        an error, never noise. An answer without any sound is an error unless `text` has nothing to say (no
+        letter, no digit). Close the generator (`contextlib.aclosing`) when leaving it early: that closes
+        the connection.
         """
+        key = (voice, speed, text)
+        if (kept := self.cache.get(key)) is not None:
+            for at in range(0, len(kept), _PIECE_BYTES):
+                yield kept[at : at + _PIECE_BYTES]
+            return
+        keeps = self.cache.takes(key)
+        speech = bytearray()  # only what is going to be kept
+        n_bytes = 0
         async with await self._open(text, voice, speed) as answer:
-            decoder = _Decoder(answer, self._upstream.settings.pcm_hz)
-            spoke = False
-            while data := await answer.read():
-                if pcm := decoder.push(data):
-                    spoke = True
+            pcm_hz = _rate_of(answer) or self._upstream.settings.pcm_hz
+            reader = SpeechReader(pcm_hz, answer.content_type)
+            trimmer = Trimmer()
+            try:
+                while data := await answer.read():
+                    if (pcm := reader.push(data)) and (pcm := trimmer.push(pcm)):
+                        n_bytes += len(pcm)
+                        if keeps:
+                            speech += pcm
+                        yield pcm
+                for pcm in _rest(reader, trimmer):
+                    n_bytes += len(pcm)
+                    if keeps:
+                        speech += pcm
                     yield pcm
-            if pcm := decoder.finish():
-                spoke = True
-                yield pcm
-            if not spoke and any(map(str.isalnum, text)):
-                raise answer.bad("no audio came")
+                    # Decoding a whole file is cut into steps: other calls have frames to send.
+                    await asyncio.sleep(0)
+            except NotSpeech as error:
+                raise answer.bad(str(error)) from error
+            if not trimmer.sounded and any(map(str.isalnum, text)):
+                raise answer.bad("no sound came")
+        if n_bytes:
+            self._judge_length(text, speed, n_bytes)
+        if speech:
+            self.cache.keep(key, bytes(speech))
 
     async def _open(self, text: str, voice: str, speed: float) -> Answer:
         while True:
+            asked = self._format
             fields: dict[str, Any] = {
                 "model": self._upstream.model,
                 "input": text,
                 "voice": voice,
-                "response_format": self._format,
+                "response_format": _FORMATS[asked],
             }
             if speed != 1.0:
                 fields["speed"] = speed
@@ -62,83 +101,44 @@ class TextToSpeech:
                 return await self._upstream.post("/audio/speech", json_bytes(fields))
             except ProviderError as error:
                 refused = error.status in (400, 422) and (
-                    "response_format" in error.message or "pcm" in error.message
+                    "response_format" in error.message or _FORMATS[asked] in error.message
                 )
-                if not refused or self._format == "wav":
+                if not refused or asked == len(_FORMATS) - 1:
                     raise
-                self._format = "wav"
+                self._format = max(self._format, asked + 1)
+
+    def _judge_length(self, text: str, speed: float, n_bytes: int) -> None:
+        """Warn when the speech is far too short or too long for its text. No word of it is logged."""
+        now = asyncio.get_running_loop().time()
+        if len(text) < _LONG_ENOUGH or now < self._warned_at + _WARN_EVERY_S:
+            return
+        seconds = n_bytes / SAMPLE_BYTES / SAMPLE_RATE_HZ
+        slowest, fastest = (letters * speed for letters in _LETTERS_A_SECOND)
+        if not len(text) / fastest <= seconds <= len(text) / slowest:
+            self._warned_at = now
+            log.warning(
+                "tts: %.1f s of speech for %d characters is too %s to be right; is VOICEGW_TTS__PCM_HZ (%d) "
+                "the rate of this provider's pcm, and does it speak the whole text?",
+                seconds,
+                len(text),
+                "long" if seconds > len(text) / slowest else "short",
+                self._upstream.settings.pcm_hz,
+            )
 
 
-class _Decoder:
-    """From the bytes of an answer to pcm at 16 kHz, whatever the answer turns out to be."""
+def _rate_of(answer: Answer) -> int:
+    """Return the rate in a header such as `audio/pcm;rate=24000`, 0 if there is none.
 
-    def __init__(self, answer: Answer, pcm_hz: int) -> None:
-        self._answer = answer
-        self._pcm_hz = pcm_hz
-        self._head = b""
-        self._known = False
-        self._wav: WavReader | None = None
-        self._resampler: Resampler | None = None
-        kind = answer.content_type
-        if kind.startswith("text/") or kind.endswith(("json", "xml")):
-            raise answer.bad(f"{kind} came in place of audio")
+    `audio/L16` should be big-endian (RFC 3551, 4.5.11), but speech servers that use it send what the others
+    do; if one did not, its speech would be refused as noise.
+    """
+    found = re.search(r"\brate=\s*\"?(\d{4,6})\b", answer.content_parameters)
+    return int(found[1]) if found and 8000 <= int(found[1]) <= 48000 else 0
 
-    def push(self, data: bytes) -> bytes:
-        if not self._known:
-            self._head += data
-            if len(self._head) < _SNIFF_BYTES:
-                return b""
-            data = self._begin()
-        return self._decode(data)
 
-    def finish(self) -> bytes:
-        pcm = b""
-        if not self._known:
-            # Shorter than a WAV header: raw samples, if anything.
-            pcm = self._decode(self._begin())
-        if self._wav is not None:
-            try:
-                self._wav.finish()
-            except WavError as error:
-                raise self._answer.bad(str(error)) from error
-        return pcm + self._resampler.finish() if self._resampler else pcm
-
-    def _begin(self) -> bytes:
-        """Tell from the first bytes what comes; return them for decoding."""
-        head, self._head = self._head, b""
-        self._known = True
-        if head[:4] == b"RIFF":
-            self._wav = WavReader()
-            return head
-        foreign = _FOREIGN.get(head[:4]) or ("MP3" if self._looks_like_mp3(head) else None)
-        if foreign:
-            raise self._answer.bad(f"{foreign} came although pcm was asked for; voicegw reads pcm and WAV")
-        if head.lstrip()[:2] in (b'{"', b"<!", b"<h", b"<?") or head.lstrip()[:3] == b"{\n ":
-            raise self._answer.bad("text came in place of audio")
-        self._resampler = Resampler(self._pcm_hz, SAMPLE_RATE_HZ)
-        return head
-
-    def _looks_like_mp3(self, head: bytes) -> bool:
-        # An MPEG audio frame header (ISO 11172-3, 2.4.1.3): sync, layer III, a valid bitrate and rate.
-        # Believed only with its content type, since pcm may begin so; and many servers put that type on pcm
-        # as well.
-        return (
-            self._answer.content_type in ("audio/mpeg", "audio/mp3")
-            and head[0] == 0xFF
-            and head[1] & 0xE6 == 0xE2
-            and head[2] >> 4 not in (0x0, 0xF)
-            and head[2] & 0x0C != 0x0C
-        )
-
-    def _decode(self, data: bytes) -> bytes:
-        if self._wav is not None:
-            try:
-                data = self._wav.push(data)
-            except WavError as error:
-                raise self._answer.bad(str(error)) from error
-            if self._resampler is None:
-                if self._wav.format is None:
-                    return b""
-                self._resampler = Resampler(self._wav.format.rate_hz, SAMPLE_RATE_HZ)
-        assert self._resampler is not None
-        return self._resampler.push(data) if data else b""
+def _rest(reader: SpeechReader, trimmer: Trimmer) -> Iterator[bytes]:
+    for decoded in reader.finish():
+        if pcm := trimmer.push(decoded):
+            yield pcm
+    if pcm := trimmer.finish():
+        yield pcm

@@ -231,7 +231,9 @@ class Answer:
         self._chunks: AsyncIterator[bytes] = (
             response.chunks if plain else client_response(response).aiter_bytes()
         )
-        self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind, _, parameters = headers.get("content-type", "").partition(";")
+        self.content_type = kind.strip().lower()
+        self.content_parameters = parameters  # of the content type, as they came: "rate=24000"
         self.request_id = headers.get("x-request-id")
 
     async def __aenter__(self) -> "Answer":
