@@ -151,7 +151,7 @@ def vector(path: Path) -> Message:
 async def connected(running: Running, found: dict[str, Any]) -> AsyncIterator[Transport]:
     """Connect as the conversation says."""
     if "tcp" in found:
-        reader, writer = await asyncio.open_connection("127.0.0.1", running.server.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.audiosocket_port)
         try:
             yield Tcp(reader, writer)
         finally:
@@ -221,6 +221,7 @@ async def _converse(path: Path, found: dict[str, Any], transport: Transport, out
                 await phone.take(message)
             except ValueError as error:
                 trouble.append(error)
+        phone.gone = True
 
     for name in found["open"]:
         await transport.send(vector(path.parent / name))

@@ -41,6 +41,10 @@ class Running:
         return f"ws://127.0.0.1:{self.server.port}/v1/call"
 
     @property
+    def audiosocket_port(self) -> int:
+        return self.server.audiosocket.port
+
+    @property
     def http(self) -> str:
         return f"http://127.0.0.1:{self.server.port}"
 

@@ -37,7 +37,7 @@ class Player:
     `can_pause`: it stops playing on request and keeps what it has. `lead_us`, `along_us`: how far ahead
     frames leave, and how much more when one leaves anyway. `fills`: it must be sent silence when nothing is
     said. `marks`: it tells when a sentence was played, and only then. `tail_frames`: silence behind the last
-    sentence, for a player that keeps back a short end.
+    sentence, for a player that keeps back a short end. `whole`: sentences leave only complete, and at once.
     """
 
     format: AudioFormat = PCM
@@ -47,6 +47,7 @@ class Player:
     fills: bool = False
     marks: bool = False
     tail_frames: int = 0
+    whole: bool = False
 
 
 # A client of the native protocol: pcm, and a player that pauses on request.
@@ -103,6 +104,7 @@ class Mouth:
         self._clock_us = 0  # frame n of the stream is heard at _clock_us + n * 20 ms
         self._lag_us = 0  # how much later than that the other side says it plays
         self._paused_at: int | None = None
+        self._blocked = False
         self._report_due = 0
         self._mark_wait_us = MARK_WAIT_US if player.marks else 0
         self._marks_missed = 0
@@ -171,7 +173,7 @@ class Mouth:
 
     def due(self, now: int) -> list[Outgoing]:
         """Return what must leave now, in order: frames, and the borders of sentences."""
-        if self._paused_at is not None or self._sending >= len(self._queue):
+        if self._paused_at is not None or self._blocked or self._sending >= len(self._queue):
             return _NOTHING if self._filling is None else self._fill(now, [])
         out: list[Outgoing] = []
         size = self._frame_bytes
@@ -182,7 +184,7 @@ class Mouth:
                 # All that was sent has been heard: the stream begins anew with this frame.
                 self.underruns += speech.sent > 0
                 self._clock_us = now - self._sent * FRAME_US
-            elif heard_at - ahead > now:
+            elif heard_at - ahead > now and not (self._player.whole and speech.sent):
                 break
             if not speech.announced:
                 speech.announced = True
@@ -230,7 +232,7 @@ class Mouth:
         """Return the sentence whose frame is next; notes in `out` those that ended."""
         while self._sending < len(self._queue):
             speech = self._queue[self._sending]
-            if speech.sent < speech.frames:
+            if speech.sent < speech.frames and (speech.complete or not self._player.whole):
                 return speech
             if not speech.complete:
                 return None
@@ -246,9 +248,9 @@ class Mouth:
         if self._paused_at is not None or not self._queue:
             return None
         waits = None
-        if self._sending < len(self._queue):
+        if self._sending < len(self._queue) and not self._blocked:
             speech = self._queue[self._sending]
-            if speech.sent < speech.frames or speech.complete:
+            if speech.complete or (speech.sent < speech.frames and not self._player.whole):
                 waits = max(now, self._clock_us + self._sent * FRAME_US - self._player.lead_us)
         first = self._queue[0]
         if first.complete and first.sent == first.frames:
@@ -331,6 +333,10 @@ class Mouth:
         """Send nothing more for now."""
         if self._paused_at is None:
             self._paused_at = now
+
+    def block(self, on: bool) -> None:
+        """The other side's buffer is full: send nothing until it says otherwise."""
+        self._blocked = on
 
     def resume(self, now: int) -> None:
         """Go on where `pause` stopped."""

@@ -56,7 +56,14 @@ class HangUpRequest:
     reason: str
 
 
-Inbound = bytes | Start | PlayedReport | HangUpRequest | CallerText | Dtmf
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The other side takes no more audio for now (`on` False), or again."""
+
+    on: bool
+
+
+Inbound = bytes | Start | PlayedReport | HangUpRequest | CallerText | Dtmf | Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +84,17 @@ class Carrier(Protocol):
     subprotocols: ClassVar[tuple[str, ...]]
     # Messages above this are refused with close code 1009 before they are in memory as a whole.
     max_message_bytes: ClassVar[int]
-    # Pings keep middleboxes from closing a quiet connection and find dead peers; 0: none.
-    ping_s: ClassVar[float]
-    # After a ping without any sign of life for this long the connection counts as lost.
-    pong_timeout_s: ClassVar[float]
     # True: no call begins before the other side's own start message, however long that takes.
     awaits_start: ClassVar[bool]
     # True: a connection that is gone ends the call, for the protocol has no way to come back.
     ends_with_line: ClassVar[bool]
+    # After a ping without any sign of life for this long the connection counts as lost.
+    pong_timeout_s: ClassVar[float]
+
+    @property
+    def ping_s(self) -> float:
+        """Pings keep middleboxes from closing a quiet connection and find dead peers; 0: none."""
+        ...
 
     @property
     def player(self) -> Player:
@@ -95,8 +105,12 @@ class Carrier(Protocol):
         """Return what a message means. Raises CarrierError and nothing else, whatever the message."""
         ...
 
+    def known(self) -> Sequence[Inbound]:
+        """What there is to begin a call with when no start message came in time. Raises CarrierError."""
+        ...
+
     def render(self, frame: bytes) -> Message:
-        """The message that carries one encoded frame."""
+        """The message that carries one encoded frame; an empty one where it is sent later, with others."""
         ...
 
     def ready(self, ready: Ready) -> Sequence[Message]:
@@ -123,6 +137,10 @@ class Carrier(Protocol):
         """Press keys towards the caller's side."""
         ...
 
+    def transfer(self, target: str) -> Sequence[Message]:
+        """Hand the caller over to `target`."""
+        ...
+
     def notify(self, notice: Notice) -> Sequence[Message]:
         """Tell a notice, if the protocol has a word for it."""
         ...
@@ -142,10 +160,14 @@ class Telephone:
     subprotocols: ClassVar[tuple[str, ...]] = ()
     # One message of a telephone is 20 ms to some seconds of audio; 1 MiB holds 20 s of the widest.
     max_message_bytes: ClassVar[int] = 1 << 20
-    ping_s: ClassVar[float] = 20.0
+    ping_s: float = 20.0
     pong_timeout_s: ClassVar[float] = 20.0
     awaits_start: ClassVar[bool] = True
     ends_with_line: ClassVar[bool] = True
+
+    def known(self) -> Sequence[Inbound]:
+        """The call begins without anything being known of it."""
+        return (Start(),)
 
     def ready(self, ready: Ready) -> Sequence[Message]:
         """No word for it."""
@@ -168,6 +190,10 @@ class Telephone:
         return NOTHING
 
     def dtmf(self, digits: str) -> Sequence[Message]:
+        """No word for it."""
+        return NOTHING
+
+    def transfer(self, target: str) -> Sequence[Message]:
         """No word for it."""
         return NOTHING
 

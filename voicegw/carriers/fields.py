@@ -80,7 +80,7 @@ def identity(
         take(_EXTERNAL, external_id),
         take(_CALLER, caller),
         take(_CALLED, called),
-        take(("persona", "agent")),
+        take(("persona",)),
         take(("language",)),
         metadata=left,
     )

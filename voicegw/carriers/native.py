@@ -111,6 +111,14 @@ class Native:
         """`clear`."""
         return (_text(wire.Clear()),)
 
+    def known(self) -> Sequence[Inbound]:
+        """A bridge that only connects gets a call with defaults."""
+        return (Start(),)
+
+    def transfer(self, target: str) -> Sequence[Message]:
+        """Who is at the other end hands over by itself, when it is told."""
+        return NOTHING
+
     def dtmf(self, digits: str) -> Sequence[Message]:
         """Keys are pressed by the caller only."""
         return NOTHING

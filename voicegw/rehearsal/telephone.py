@@ -51,6 +51,7 @@ class Telephone:
         self.marks: list[str] = []
         self.hung_up_by_gateway = False
         self.said_until = 0.0
+        self.gone = False  # set by whoever has the connection
         self._news = asyncio.Event()
 
     @property
@@ -79,8 +80,13 @@ class Telephone:
         return not self.sounds or self.now - self.sounds[-1][1] > seconds
 
     async def until(self, done: Callable[[], bool]) -> None:
-        """Wait until `done()`, which is asked at every frame. Whoever waits sets a limit."""
+        """Wait until `done()`, which is asked at every frame. Whoever waits sets a limit.
+
+        Raises ConnectionError when the connection has gone meanwhile (`gone`).
+        """
         while not done():
+            if self.gone:
+                raise ConnectionError(f"the gateway closed the connection after {self.now:.1f} s")
             self._news.clear()
             await self._news.wait()
 

@@ -87,8 +87,9 @@ class Arrival:
 
     def _begin_by_time(self) -> None:
         try:
-            self.begin(Start())
+            self._take(self._carrier.known())
         except CarrierError as error:
+            self._done()
             for answer in self._carrier.error(error.code, error.message, error.hint):
                 self._line.send(answer)
             self._line.close(error.close_code, error.code)

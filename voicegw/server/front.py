@@ -20,6 +20,7 @@ from voicegw.agents.personas import load_personas
 from voicegw.config import Settings
 from voicegw.providers.build import build_providers
 from voicegw.providers.http import AiohttpStreams, ByteStreams
+from voicegw.server.audiosocket import AudioSocketPort, announce_route
 from voicegw.server.gateway import Gateway
 from voicegw.server.socket import CallSocket
 from voicegw.server.webhooks import webhook_routes
@@ -41,8 +42,15 @@ async def readyz(request: Request) -> Response:
 
 def make_app(gateway: Gateway) -> Starlette:
     """The HTTP routes around a gateway."""
-    routes = [Route("/healthz", healthz), Route("/readyz", readyz), *webhook_routes()]
+    audiosocket = AudioSocketPort(gateway)
+    routes = [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        *webhook_routes(),
+        announce_route(audiosocket),
+    ]
     app = Starlette(routes=routes)
+    app.state.audiosocket = audiosocket
     app.state.gateway = gateway
     return app
 
@@ -75,10 +83,12 @@ class GatewayServer(uvicorn.Server):
         self._gateway = gateway
         self._loop = asyncio.get_running_loop()
         self._drain: asyncio.Task[None] | None = None
+        self.audiosocket: AudioSocketPort = config.app.state.audiosocket  # type: ignore[union-attr]
         self.listening = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the port."""
+        """Open the ports."""
+        await self.audiosocket.open()
         await super().startup(sockets)
         self.listening.set()
 
@@ -107,7 +117,8 @@ class GatewayServer(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the port; calls that are still in progress end first, with a word to the other side."""
+        """Close the ports; calls that are still in progress end first, with a word to the other side."""
+        self.audiosocket.close()
         await self._gateway.end_calls("shutdown")
         await super().shutdown(sockets)
 

@@ -3,9 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from voicegw.carriers.asterisk import Asterisk
 from voicegw.carriers.base import Carrier, Handshake
+from voicegw.carriers.freeswitch import Freeswitch
+from voicegw.carriers.jambonz import Jambonz
 from voicegw.carriers.native import Native
+from voicegw.carriers.plivo import Plivo
+from voicegw.carriers.telnyx import Telnyx
 from voicegw.carriers.twilio import Twilio
+from voicegw.carriers.vonage import Vonage
 from voicegw.config import Settings
 
 
@@ -22,6 +28,36 @@ NATIVE = Route("native", "/v1/call", lambda handshake, settings: Native())
 _ALL = (
     NATIVE,
     Route("twilio", "/twilio", lambda handshake, settings: Twilio()),
+    Route(
+        "telnyx",
+        "/telnyx",
+        lambda handshake, settings: Telnyx(
+            settings.telnyx.codec, settings.telnyx.rate_hz, settings.telnyx.byte_order
+        ),
+    ),
+    Route("plivo", "/plivo", lambda handshake, settings: Plivo()),
+    Route("vonage", "/vonage", lambda handshake, settings: Vonage()),
+    Route(
+        "asterisk",
+        "/asterisk",
+        lambda handshake, settings: Asterisk(
+            handshake.query, bulk=settings.asterisk.bulk, pings=settings.asterisk.pings
+        ),
+    ),
+    Route(
+        "jambonz",
+        "/jambonz",
+        lambda handshake, settings: Jambonz(
+            handshake.query, rate_hz=settings.jambonz.rate_hz, streaming=settings.jambonz.streaming
+        ),
+    ),
+    Route(
+        "freeswitch",
+        "/freeswitch",
+        lambda handshake, settings: Freeswitch(
+            handshake.query, rate_hz=settings.freeswitch.rate_hz, binary=settings.freeswitch.binary
+        ),
+    ),
 )
 ROUTES: dict[str, Route] = {route.path: route for route in _ALL}
 

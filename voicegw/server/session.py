@@ -18,7 +18,16 @@ from voicegw.call import notices as n
 from voicegw.call.call import Call
 from voicegw.call.ear import Ear
 from voicegw.call.mouth import Mouth, SpeechSent
-from voicegw.carriers.base import Carrier, HangUpRequest, Inbound, Message, PlayedReport, Ready, Start
+from voicegw.carriers.base import (
+    Carrier,
+    Flow,
+    HangUpRequest,
+    Inbound,
+    Message,
+    PlayedReport,
+    Ready,
+    Start,
+)
 from voicegw.errors import CarrierError
 from voicegw.observe.quantile import Recent
 from voicegw.providers.build import Providers
@@ -206,6 +215,9 @@ class Session:
             case HangUpRequest():
                 self.hung_up_by_caller = True
                 self.finish(item.reason)
+            case Flow():
+                self._mouth.block(not item.on)
+                self._wake()
             case e.CallerText() | e.Dtmf():
                 self._feed(item)
 
@@ -377,7 +389,8 @@ class Session:
         now = self._now()
         for item in self._mouth.due(now):
             if type(item) is bytes:
-                line.send(carrier.render(item))
+                if message := carrier.render(item):
+                    line.send(message)
             elif type(item) is SpeechSent:
                 self._send(carrier.mark(item.speech_id))
             elif isinstance(item, e.SpeechBegan):

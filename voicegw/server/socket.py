@@ -12,12 +12,13 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from voicegw.carriers.base import Handshake
+from voicegw.carriers.base import Handshake, Start
+from voicegw.carriers.fields import identity, texts
 from voicegw.errors import GatewayFull
 from voicegw.server.arrival import Arrival, start_of_query
 from voicegw.server.line import WebSocketLine, wire_log
 from voicegw.server.peers import Refused, forwarded_peer
-from voicegw.server.routes import Route, no_route, route_of
+from voicegw.server.routes import NATIVE, Route, no_route, route_of
 
 
 class CallSocket(WebSocketLine):
@@ -62,7 +63,7 @@ class CallSocket(WebSocketLine):
             headers,
             forwarded_peer(str(peer[0]) if peer else "", headers, settings),
         )
-        start = start_of_query(handshake.query)
+        start = start_of(route, handshake)
         try:
             self._gateway.peers.check(route.name, handshake)
             if not start.resume_token:
@@ -73,9 +74,9 @@ class CallSocket(WebSocketLine):
         except GatewayFull as full:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, f"{full}\n", retry_after=full.retry_after)
             return
-        self._accept(request, route, handshake)
+        self._accept(request, route, handshake, start)
 
-    def _accept(self, request: Request, route: Route, handshake: Handshake) -> None:
+    def _accept(self, request: Request, route: Route, handshake: Handshake, start: Start) -> None:
         carrier = route.make(handshake, self._gateway.settings)
         # A subprotocol is agreed on where the other side offers one of ours, and never demanded.
         offered = [p.strip() for h in request.headers.get_all("Sec-WebSocket-Protocol") for p in h.split(",")]
@@ -88,7 +89,6 @@ class CallSocket(WebSocketLine):
             self._flush()
             return
         self._opened(carrier)
-        start = start_of_query(handshake.query)
         self._arrival = Arrival(self._gateway, self, carrier, start, checked_as=route.name)
         if start.resume_token:
             self._guard(self._arrival.resume_by_query)
@@ -101,3 +101,10 @@ class CallSocket(WebSocketLine):
             response.headers["WWW-Authenticate"] = 'Basic realm="voicegw"'
         self._server.send_response(response)
         self._flush()
+
+
+def start_of(route: Route, handshake: Handshake) -> Start:
+    """What the address tells about the call."""
+    if route is NATIVE:
+        return start_of_query(handshake.query)
+    return identity(texts(dict(handshake.query)))
