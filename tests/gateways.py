@@ -49,13 +49,29 @@ class Running:
         return f"http://127.0.0.1:{self.server.port}"
 
 
-@contextlib.asynccontextmanager
-async def running_gateway(
+def running_gateway(
     folder: Path, script: Script | None = None, **overrides: str
+) -> contextlib.AbstractAsyncContextManager[Running]:
+    """A gateway that listens and keeps only journals."""
+    return _running(folder, script, overrides, keep=False)
+
+
+def kept_gateway(
+    folder: Path, script: Script | None = None, **overrides: str
+) -> contextlib.AbstractAsyncContextManager[Running]:
+    """A gateway that listens, records its calls and keeps their records."""
+    return _running(folder, script, overrides, keep=True)
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    folder: Path, script: Script | None, overrides: dict[str, str], *, keep: bool
 ) -> AsyncIterator[Running]:
     provider = ScriptedProvider(script)
-    gateway = await make_gateway(settings_for(folder, **overrides), provider)
+    gateway = await make_gateway(settings_for(folder, **overrides), provider, keep=keep)
     server = make_server(gateway.settings, gateway)
+    if keep:
+        gateway.start()
     serving = asyncio.create_task(server._serve())  # without uvicorn's signal handlers
     try:
         await server.listening.wait()

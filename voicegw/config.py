@@ -68,6 +68,7 @@ class ServerSettings(Group):
     )
     handshake_s: float = Field(10.0, gt=0, description="a WebSocket handshake must be complete within this")
     resume_grace_s: float = Field(30.0, ge=0, description="a call outlives its socket by this")
+    link_s: float = Field(900.0, gt=0, description="links to recordings hold this long")
     drain_s: float = Field(300.0, ge=0, description="after SIGTERM running calls have this long to finish")
 
 
@@ -207,6 +208,11 @@ class StoreSettings(Group):
     """Where calls are kept."""
 
     data_dir: str = Field("data", description="folder of journals and recordings; made when missing")
+    record: bool = Field(True, description="record calls (stereo FLAC, caller left, agent right)")
+    database_url: str = Field(
+        "", repr=False, description="database of call records: postgresql://…; empty: SQLite in `data_dir`"
+    )
+    keep_days: int = Field(0, ge=0, description="records, recordings, journals are kept so long; 0: for ever")
 
 
 class LogSettings(Group):

@@ -4,6 +4,7 @@
     ├── ConfigError     a setting, persona or file is wrong: fix it and start again
     ├── CarrierError    the other end of the call's socket broke its protocol: ends at most its own call
     ├── ProviderError   an upstream service (STT, LLM, TTS) failed: the call goes on, the caller hears why
+    ├── StoreError      the database has something against it: records wait in the spool
     └── GatewayFull     no room for another call: come back later
 
 Inside a call a failure is an event, not an exception: `call/` never raises these.
@@ -68,6 +69,14 @@ class ProviderError(VoicegwError):
         self.retryable = retryable
         self.retry_after = retry_after
         self.request_id = request_id
+
+
+class StoreError(VoicegwError):
+    """The database did not do what was asked; `lost` when it could not be reached."""
+
+    def __init__(self, message: str, *, lost: bool = False):
+        super().__init__(f"the database of call records: {message}")
+        self.lost = lost
 
 
 class GatewayFull(VoicegwError):

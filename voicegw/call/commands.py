@@ -102,6 +102,13 @@ class ClearSpeech:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskRecording:
+    """While `on`, record silence: something sensitive is being said."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Notify:
     """Tell the other side something about the call."""
 
@@ -127,6 +134,7 @@ Command = (
     | PauseSpeech
     | ResumeSpeech
     | ClearSpeech
+    | MaskRecording
     | Notify
     | HangUp
 )

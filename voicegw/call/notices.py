@@ -89,4 +89,21 @@ class Rung:
     reason: str
 
 
-Notice = VoiceStarted | VoiceStopped | Transcript | SpeechStarted | ReplyText | SpeechStopped | Latency | Rung
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Where the recording can be fetched, for a short time."""
+
+    url: str
+
+
+Notice = (
+    VoiceStarted
+    | VoiceStopped
+    | Transcript
+    | SpeechStarted
+    | ReplyText
+    | SpeechStopped
+    | Latency
+    | Rung
+    | Recording
+)

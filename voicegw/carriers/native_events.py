@@ -175,13 +175,6 @@ class Verdict:
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """Where the recording can be fetched."""
-
-    url: str
-
-
 SERVER_EVENTS: tuple[type, ...] = (
     Ready,
     notices.VoiceStarted,
@@ -202,7 +195,7 @@ SERVER_EVENTS: tuple[type, ...] = (
     Transfer,
     Cost,
     Verdict,
-    Recording,
+    notices.Recording,
 )
 
 

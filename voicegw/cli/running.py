@@ -48,7 +48,7 @@ async def running_gateway(settings: Settings, listener: socket.socket) -> AsyncI
 
     Raises ConfigError. The block is entered when calls are taken.
     """
-    gateway = await make_gateway(settings)
+    gateway = await make_gateway(settings, keep=True)
     server: GatewayServer = make_server(settings, gateway)
     gateway.start()
     serving = asyncio.create_task(server.serve([listener]), name="serve")

@@ -18,10 +18,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from voicegw.agents.personas import load_personas
 from voicegw.config import Settings
+from voicegw.errors import ConfigError
 from voicegw.providers.build import build_providers
 from voicegw.providers.http import AiohttpStreams, ByteStreams
 from voicegw.server.audiosocket import AudioSocketPort, announce_route
 from voicegw.server.gateway import Gateway
+from voicegw.server.keeping import Keeping
+from voicegw.server.recordings import recording_routes
 from voicegw.server.socket import CallSocket
 from voicegw.server.webhooks import webhook_routes
 
@@ -47,6 +50,7 @@ def make_app(gateway: Gateway) -> Starlette:
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         *webhook_routes(),
+        *recording_routes(),
         announce_route(audiosocket),
     ]
     app = Starlette(routes=routes)
@@ -144,11 +148,23 @@ def settled_memory() -> Iterator[None]:
         gc.unfreeze()
 
 
-async def make_gateway(settings: Settings, streams: ByteStreams | None = None) -> Gateway:
-    """Make a gateway on the running loop. Raises ConfigError."""
+async def make_gateway(
+    settings: Settings, streams: ByteStreams | None = None, *, keep: bool = False
+) -> Gateway:
+    """Make a gateway on the running loop; with `keep` its calls are recorded and get records.
+
+    Raises ConfigError.
+    """
     personas = load_personas(settings)
     providers = build_providers(settings, streams or AiohttpStreams())
-    return Gateway(settings, personas, providers)
+    return Gateway(settings, personas, providers, _keeping(settings) if keep else None)
+
+
+def _keeping(settings: Settings) -> Keeping:
+    try:
+        return Keeping(settings.store)
+    except OSError as error:
+        raise ConfigError(f"store.data_dir: {settings.store.data_dir}: {error.strerror}") from error
 
 
 def make_server(settings: Settings, gateway: Gateway) -> GatewayServer:

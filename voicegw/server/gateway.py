@@ -1,22 +1,29 @@
 """All calls of the process: who may begin one, who may go on with one, and when the process may stop."""
 
 import asyncio
+import hashlib
 import logging
 import secrets
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from voicegw.agents.personas import Persona
+from voicegw.call.notices import Notice, Recording
 from voicegw.carriers.base import Carrier, Start
 from voicegw.config import Settings
 from voicegw.errors import CarrierError, GatewayFull
 from voicegw.observe.quantile import Recent
 from voicegw.providers.build import Providers
 from voicegw.server.clips import Clips
+from voicegw.server.keeping import Keeping
+from voicegw.server.links import Links
 from voicegw.server.peers import Peers
 from voicegw.server.session import Line, Session
 from voicegw.server.ticker import Ticker
 from voicegw.store.journal import Journal
+from voicegw.store.recording import Tape
+from voicegw.store.records import about_call
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +34,21 @@ USUAL_OF = 400
 class Gateway:
     """Made once per process, on its running loop."""
 
-    def __init__(self, settings: Settings, personas: dict[str, Persona], providers: Providers) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        personas: dict[str, Persona],
+        providers: Providers,
+        keeping: Keeping | None = None,
+    ) -> None:
         self.settings = settings
+        self.keeping = keeping
+        # Of what a persona really was: its file and the settings that it was read with.
+        self._versions = {
+            name: hashlib.sha256(repr(persona).encode()).hexdigest()[:12]
+            for name, persona in personas.items()
+        }
+        self.links = Links(secrets.token_bytes(32))
         self.personas = personas
         self.providers = providers
         self.peers = Peers(settings)
@@ -48,7 +68,9 @@ class Gateway:
         return len(self._sessions)
 
     def start(self) -> None:
-        """Begin to make the personas' clips; calls may come at once."""
+        """Begin to make the personas' clips and to deliver records; calls may come at once."""
+        if self.keeping is not None:
+            self.keeping.start()
         self._clip_task = asyncio.get_running_loop().create_task(
             self.clips.make(self.providers.tts, self.personas.values()), name="clips"
         )
@@ -77,8 +99,18 @@ class Gateway:
         persona = replace(persona, call=replace(persona.call, usual_wait_ms=usual_ms))
         call_id, token = secrets.token_hex(8), secrets.token_urlsafe(24)
         path = Path(self.settings.store.data_dir) / "journals" / f"{call_id}.jsonl"
+        about = about_call(
+            datetime.now(UTC),
+            carrier.name,
+            name,
+            self._versions[name],
+            start.language or persona.call.language,
+        )
+        tape: Tape | None = None
         try:
-            journal = Journal(path, call_id, persona.call)
+            if self.keeping is not None:
+                tape = self.keeping.begin(call_id)
+            journal = Journal(path, call_id, persona.call, about)
         except OSError as error:
             log.error("no journal can be written in %s: %s", path.parent, error.strerror)
             raise CarrierError(
@@ -99,16 +131,26 @@ class Gateway:
             ticker=self.ticker,
             waits=self.waits,
             resume_grace_s=self.settings.server.resume_grace_s,
+            tape=tape,
+            last_words=lambda: self._last_words(call_id, tape),
         )
         self._sessions[token] = session
         run = asyncio.get_running_loop().create_task(
-            self._run(session, line, carrier), name=f"call {call_id}"
+            self._run(session, line, carrier, about, tape), name=f"call {call_id}"
         )
         self._runs.add(run)
         run.add_done_callback(self._runs.discard)
         return session
 
-    async def _run(self, session: Session, line: Line, carrier: Carrier) -> None:
+    def _last_words(self, call_id: str, tape: Tape | None) -> tuple[Notice, ...]:
+        if tape is None:
+            return ()
+        path = f"/recordings/{call_id}.flac"
+        return (Recording(self.links.sign(path, self.settings.server.link_s)),)
+
+    async def _run(
+        self, session: Session, line: Line, carrier: Carrier, about: dict[str, str], tape: Tape | None
+    ) -> None:
         try:
             await session.run(lambda: session.attach(line, carrier))
         finally:
@@ -116,6 +158,8 @@ class Gateway:
             # What a client gives as its reason is a caller's word: it stays in the journal.
             reason = "caller" if session.hung_up_by_caller else session.end_reason
             log.info("call %s ended: %s", session.call_id, reason)
+            if self.keeping is not None:
+                await self.keeping.end(session.call_id, about, session.timeline, reason, tape)
 
     def resume(self, token: str) -> Session:
         """Return the call that `token` goes on with. Raises CarrierError when it is over or unknown."""
@@ -148,4 +192,6 @@ class Gateway:
             self._clip_task.cancel()
             await asyncio.wait([self._clip_task])
         self.ticker.close()
+        if self.keeping is not None:
+            await self.keeping.close()
         await self.providers.aclose()

@@ -35,6 +35,8 @@ from voicegw.server.clips import Clips
 from voicegw.server.requests import Requests
 from voicegw.server.ticker import Ticker
 from voicegw.store.journal import Journal
+from voicegw.store.recording import Tape
+from voicegw.verdict.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,9 @@ class Session:
         ticker: Ticker,
         waits: Recent,
         resume_grace_s: float,
+        tape: Tape | None = None,
+        on_notice: Callable[[n.Notice], None] | None = None,
+        last_words: Callable[[], Sequence[n.Notice]] = tuple,
     ) -> None:
         self.call_id = call_id
         self.resume_token = resume_token
@@ -83,6 +88,10 @@ class Session:
         self._ticker = ticker
         self._waits = waits
         self._grace_s = resume_grace_s
+        self._tape = tape
+        self._on_notice = on_notice
+        self._last_words = last_words
+        self.timeline = Timeline()
         self._loop = asyncio.get_running_loop()
         self._began_at = self._loop.time()
         self._flush_at = self._began_at + FLUSH_S
@@ -140,6 +149,8 @@ class Session:
                     dict(self.start.metadata),
                 )
             )
+            # What is known of the caller outlives the process from here on.
+            self._journal.flush()
             early, self._early = self._early, []
             self.take(early)
             messages, self._early_messages = self._early_messages, []
@@ -166,7 +177,7 @@ class Session:
         self._lost_at = self._loop.time()
         now = self._now()
         self._journal.flush()
-        self._feed(*self._mouth.heard(now, at_once=True), e.CarrierLost())
+        self._feed(*self._heard(now, at_once=True), e.CarrierLost())
         self._mouth.rewind(now)
         self._wake()
 
@@ -201,6 +212,8 @@ class Session:
         # Frame by frame: what the call asks for at one frame must be known to the ear at the next, or a
         # burst would end another turn than the same audio at an even pace.
         now = self._now()
+        if self._tape is not None:
+            self._tape.hear(pcm, now)
         for start in range(0, len(pcm), FRAME_BYTES):
             events = self._ear.hear(pcm[start : start + FRAME_BYTES], now)
             if events:
@@ -225,7 +238,7 @@ class Session:
         now = self._now()
         samples = report.samples if report.samples is not None else 1 << 60
         self._mouth.confirm(report.speech_id, samples, now)
-        self._feed(*self._mouth.heard(now))
+        self._feed(*self._heard(now))
 
     def _late_start(self, start: Start) -> None:
         if start.persona and start.persona != self.persona.name and self._carrier is not None:
@@ -255,7 +268,9 @@ class Session:
                 event = self._inbox.popleft()
                 now = self._now()
                 self._journal.write(event, now)
-                for command in self._call.receive(event, now):
+                commands = self._call.receive(event, now)
+                self.timeline.take(event, now, commands)
+                for command in commands:
                     _DO[type(command)](self, command)
         except Exception:
             # A mistake of ours ends this call and no other.
@@ -286,6 +301,8 @@ class Session:
 
     def _play(self, speech_id: int, pcm: bytes) -> None:
         self._mouth.add(speech_id, pcm)
+        if self._tape is not None:
+            self._tape.say(speech_id, pcm)
         self._feed(e.SpeechArrived(speech_id, self._mouth.finish(speech_id), True))
 
     # The sink of TTS
@@ -295,6 +312,8 @@ class Session:
         samples = self._mouth.add(speech_id, pcm)
         if not samples:
             return False
+        if self._tape is not None:
+            self._tape.say(speech_id, pcm)
         self._feed(e.SpeechArrived(speech_id, samples, False))
         self._pump()
         while not self._mouth.has_room:
@@ -322,7 +341,7 @@ class Session:
     def _pause(self, command: c.PauseSpeech) -> None:
         now = self._now()
         self._mouth.pause(now)
-        self._inbox.extend(self._mouth.heard(now, at_once=True))
+        self._inbox.extend(self._heard(now, at_once=True))
         if self._carrier is not None:
             self._send(self._carrier.pause())
 
@@ -333,24 +352,41 @@ class Session:
             self._send(self._carrier.resume())
 
     def _clear(self, command: c.ClearSpeech) -> None:
+        now = self._now()
+        self._heard(now, at_once=True)
+        if self._tape is not None:
+            self._tape.clear(but=command.keep)
         self._requests.cancel_all("tts")
         if command.keep:
             self._mouth.drop_but(command.keep)
             return
-        self._mouth.clear(self._now())
+        self._mouth.clear(now)
         if self._carrier is not None:
             self._send(self._carrier.clear())
 
     def _notify(self, command: c.Notify) -> None:
         if isinstance(command.notice, n.Latency):
             self._waits.add(command.notice.total_ms)
+        if self._on_notice is not None:
+            self._on_notice(command.notice)
         if self._carrier is not None:
             self._send(self._carrier.notify(command.notice))
+
+    def _mask(self, command: c.MaskRecording) -> None:
+        if self._tape is not None:
+            self._tape.mask(command.on)
 
     def _hang_up(self, command: c.HangUp) -> None:
         self.finish(command.reason)
 
     # Time
+
+    def _heard(self, now: int, *, at_once: bool = False) -> list[e.Played]:
+        played = self._mouth.heard(now, at_once=at_once)
+        if self._tape is not None:
+            for event in played:
+                self._tape.played(event.speech_id, event.samples, event.done, now)
+        return played
 
     def tick(self) -> None:
         """The ticker calls: send what is due, tell what was heard, fill what is missing."""
@@ -376,6 +412,8 @@ class Session:
         if self._loop.time() >= self._flush_at:
             self._flush_at = self._loop.time() + FLUSH_S
             self._journal.flush()
+            if self._tape is not None:
+                self._tape.hand_over(now)
         self._pump()
         if self._call.wake_at is not None and now >= self._call.wake_at:
             self._feed(e.Tick())
@@ -395,7 +433,7 @@ class Session:
                 self._send(carrier.mark(item.speech_id))
             elif isinstance(item, e.SpeechBegan):
                 self._feed(item)
-        played = self._mouth.heard(now)
+        played = self._heard(now)
         if played:
             self._feed(*played)
         if not self._room.is_set() and self._mouth.has_room:
@@ -425,15 +463,19 @@ class Session:
             return
         self.end_reason = reason
         now = self._now()
-        last: list[e.Event] = [*self._mouth.heard(now, at_once=True), e.HungUp(reason)]
+        last: list[e.Event] = [*self._heard(now, at_once=True), e.HungUp(reason)]
         try:
             for event in last:
                 self._journal.write(event, now)
-                self._call.receive(event, now)
+                self.timeline.take(event, now, self._call.receive(event, now))
         except (OSError, RuntimeError):
             # It ends all the same: what follows frees the line and the tasks.
             log.exception("call %s: its end could not be kept", self.call_id)
+        if self._tape is not None:
+            self._tape.close(now)
         if self._carrier is not None:
+            for notice in self._last_words():
+                self._send(self._carrier.notify(notice))
             self._send(self._carrier.hang_up(reason))
         self._ended.set()
         self._ticker.forget(self)
@@ -474,5 +516,6 @@ _DO: dict[type, Callable[[Session, Any], None]] = {
     c.ResumeSpeech: Session._resume,
     c.ClearSpeech: Session._clear,
     c.Notify: Session._notify,
+    c.MaskRecording: Session._mask,
     c.HangUp: Session._hang_up,
 }

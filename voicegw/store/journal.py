@@ -6,7 +6,8 @@ it gives the same commands. It holds what callers said, as text: keep the folder
 
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
@@ -28,16 +29,23 @@ _FIELDS = {event: tuple(f.name for f in fields(event)) for event in get_args(Eve
 class Journal:
     """Writes one call's journal. Every write goes to the operating system whole lines at a time."""
 
-    def __init__(self, path: Path, call_id: str, settings: CallSettings) -> None:
-        """Create the file and write its first line. Raises OSError."""
+    def __init__(
+        self, path: Path, call_id: str, settings: CallSettings, about: Mapping[str, str] | None = None
+    ) -> None:
+        """Create the file, lock it while this process lives, and write its first line. Raises OSError.
+
+        `about` is for whoever finds the journal: when the call began, over which carrier, with whom.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        lock(self._file)
         self._lines: list[str] = []
         self._size = 0
         head = {
             "format": FORMAT,
             "call_id": call_id,
+            "about": dict(about or {}),
             "settings": _SETTINGS.dump_python(settings, mode="json"),
         }
         self._append(json.dumps(head, ensure_ascii=False))
@@ -80,6 +88,29 @@ class Journal:
             self.flush()
         finally:
             os.close(self._file)
+
+
+def lock(file: int) -> bool:
+    """Take the lock of an open file, until it is closed; False when a living process has it."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def about(path: Path) -> dict[str, str]:
+    """Return what a journal's first line tells about the call; empty when it has none."""
+    with path.open("rb") as file:
+        try:
+            found = json.loads(file.readline())["about"]
+        except (KeyError, TypeError, ValueError):
+            return {}
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def read_journal(path: Path) -> tuple[CallSettings, Iterator[tuple[Event, int]]]:
