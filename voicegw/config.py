@@ -79,6 +79,9 @@ class TurnSettings(Group):
         300, ge=60, le=5000, description="pause after which the utterance is transcribed speculatively"
     )
     end_ms: int = Field(700, ge=100, le=10000, description="pause that ends the turn")
+    acoustic_end_ms: int = Field(
+        1000, ge=100, le=10000, description="pause that ends the turn while no transcript has come"
+    )
     min_end_ms: int = Field(400, ge=100, le=10000, description="shortest end_ms that any rule may choose")
     max_end_ms: int = Field(1800, ge=100, le=10000, description="longest end_ms that any rule may choose")
     preroll_ms: int = Field(

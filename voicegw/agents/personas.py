@@ -4,11 +4,11 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from voicegw.call.settings import CallSettings, Phrases, SpeechSettings
+from voicegw.call.settings import CallSettings, InterruptionSettings, Phrases, SpeechSettings
 from voicegw.config import Settings
 from voicegw.errors import ConfigError
 
@@ -39,6 +39,14 @@ class _Speech(BaseModel):
     pronunciations: dict[Annotated[str, Field(min_length=1)], str] = {}
 
 
+class _Interruptions(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    mode: Literal["normal", "protected", "never"] = "normal"
+    min_words: int = Field(1, ge=1, le=10)
+    backchannels: tuple[str, ...] = ()
+    protected: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str = Field(min_length=1)
@@ -49,6 +57,8 @@ class _File(BaseModel):
     model: _Model = _Model()
     phrases: _Phrases
     speech: _Speech = _Speech()
+    interruptions: _Interruptions = _Interruptions()
+    vocabulary: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,8 @@ def _read(path: Path, settings: Settings) -> Persona:
         turns=settings.turns,
         limits=settings.limits,
         patience=settings.patience,
+        interruptions=InterruptionSettings(**found.interruptions.model_dump()),
+        vocabulary=found.vocabulary,
     )
     return Persona(
         found.name, call, found.voice, found.speed, found.model.temperature, found.model.max_tokens

@@ -10,19 +10,23 @@ events of an old reply, sentence or utterance change nothing; after `ENDED` noth
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Literal
 
-from voicegw.audio.pcm import SAMPLES_PER_MS, ms_to_samples, samples_to_us
+from voicegw.audio.pcm import SAMPLES_PER_MS, samples_to_us
 from voicegw.call import commands as c
 from voicegw.call import events as e
 from voicegw.call import notices as n
+from voicegw.call.completeness import expected_from
 from voicegw.call.dialogue import Dialogue
+from voicegw.call.draft import Drafts
+from voicegw.call.interruption import Interruption, Verdict
 from voicegw.call.patience import Patience, rung_after
 from voicegw.call.playback import Kind, Playback
 from voicegw.call.reply import Reply, Stages
 from voicegw.call.sentences import SentenceChunker
 from voicegw.call.settings import CallSettings
 from voicegw.call.spoken_form import SpokenForm
+from voicegw.call.transcript_gate import TranscriptGate
 from voicegw.call.turns import Phase, Turns, Utterance
 
 # One sentence is synthesised while another plays: more would be wasted by an interruption.
@@ -31,6 +35,12 @@ SENTENCES_AHEAD = 2
 KEYS_PAUSE_US = 3_000_000
 # What the offer of the ladder asks for: press 1 and we call you back.
 CALL_BACK_KEY = "1"
+# Echo of the agent's last word comes back up to this much later.
+ECHO_TAIL_US = 600_000
+# The agent says a word again that it was torn from for longer than this.
+TORN_WORD_US = 300_000
+# Reasons for which nobody is asked to repeat: nobody spoke, the first time at least.
+NOBODY_SPOKE = frozenset({"no_voice", "no_speech", "phantom", "said_before", "echo"})
 # Longer than any number that is typed at a telephone: an account number with its prefix has 34 digits.
 MOST_KEYS = 40
 
@@ -62,11 +72,16 @@ class Call:
     def __init__(self, settings: CallSettings) -> None:
         self._settings = settings
         self._phrases = settings.phrases
-        self._barge_in = ms_to_samples(settings.turns.barge_in_ms)
         self._state = State.NEW
         self._now = 0
         self._out: list[c.Command] = []
-        self._turns = Turns(settings.turns)
+        self._turns = Turns(settings.turns, settings.language)
+        self._drafts = Drafts()
+        self._gate = TranscriptGate(settings.language)
+        # A voice over the agent's speech; while it is undecided the agent is silent.
+        self._interruption = Interruption(
+            settings.interruptions, settings.turns.barge_in_ms, settings.language
+        )
         self._dialogue = Dialogue(settings.system_prompt, settings.limits.history_exchanges)
         for caller, agent in settings.history:
             self._dialogue.caller_said(caller)
@@ -86,8 +101,11 @@ class Call:
         self._exchanges = 0
         # The utterances of the newest committed turn, while it may still turn out not to have been over.
         self._committed: list[Utterance] | None = None
-        # The caller speaks over the agent, and it is not decided yet whether that is an interruption.
-        self._undecided = False
+        # The newest turn began over the agent's speech, or that soon after that it may be its echo.
+        self._over_agent = False
+        self._agent_until = -ECHO_TAIL_US
+        self._rejection = ""  # why the newest transcript was not taken
+        self._rejected = 0  # turns in a row of which nothing was left
         self._last_word = 0
         self._turn_over_at = 0
         self._idle_since = 0
@@ -130,7 +148,7 @@ class Call:
             return self._out
         if self._patience.filler_id and getattr(event, "speech_id", 0) == self._patience.filler_id:
             self._out += self._patience.filler_event(event, now)
-        else:
+        elif not self._drafts.keep(event, now):
             _HANDLERS[type(event)](self, event)
         self.wake_at = self._next_wake()
         return self._out
@@ -165,6 +183,7 @@ class Call:
         if self._reply is not None:
             self._remember(self._reply, cut=True)
             self._reply = None
+        self._waste_draft()
         self._turns.reset()
         self._go(State.ENDED)
 
@@ -198,44 +217,63 @@ class Call:
         if self._state is State.ENDING:
             return
         self._notify(n.VoiceStarted(event.at_sample // SAMPLES_PER_MS))
+        if self._turns.phase is Phase.QUIET:
+            self._over_agent = self._reply is not None or self._now - self._agent_until < ECHO_TAIL_US
         useless = self._turns.voice_began(event.at_sample)
-        if useless is not None and useless.text is None:
-            self._out.append(c.CancelTranscribe(useless.utterance_id))
+        self._cancel_useless([useless] if useless is not None else [])
+        self._waste_draft()
         if self._reply is not None:
-            self._undecided = True
-            self._out.append(c.PauseSpeech())
+            if self._may_interrupt(self._reply):
+                self._interruption.begin(self._now)
+                self._out.append(c.PauseSpeech())
         else:
             # Also when the turn had ended and its transcript was on its way: it is the same turn.
             self._cut_filler()
             self._listen()
 
     def _voice_goes_on(self, event: e.VoiceActivity) -> None:
-        piece = self._turns.voice_goes_on(event.at_sample)
+        piece = self._turns.voice_goes_on(event.at_sample, event.level_db)
         if piece is not None:
             self._transcribe(piece)
-        if self._undecided and event.at_sample - self._turns.voice_from >= self._barge_in:
+        verdict = self._interruption.goes_on(event.at_sample - self._turns.voice_from, event.level_db)
+        if self._interruption.undecided and verdict is Verdict.YIELD:
             self._yield_floor()
 
     def _voice_ended(self, event: e.VoiceActivity) -> None:
         watch = self._turns.voice_ended(event.at_sample)
         self._notify(n.VoiceStopped(event.at_sample // SAMPLES_PER_MS))
-        if self._undecided:
-            if event.at_sample - self._turns.voice_from < self._barge_in:
-                # A cough or an "uh-huh": no turn, and the agent goes on.
-                self._drop_turn()
-                self._notify(n.Transcript("rejected", "", reason="too_short"))
-                self._keep_floor()
+        if self._interruption.undecided:
+            verdict = self._interruption.ended(event.at_sample - self._turns.voice_from, self._now)
+            if verdict is Verdict.KEEP:
+                # A cough: no turn, and the agent goes on.
+                self._reject_turn("too_short")
+                return
+            if verdict is Verdict.OPEN:
+                # Too short to be sure, too long for a cough: its words decide.
+                self._transcribe(self._turns.early(event.position))
                 return
             self._yield_floor()
+        elif self._reply is not None and not self._may_interrupt(self._reply):
+            self._reject_turn("protected")
+            return
         self._out.append(c.WatchSample(watch))
 
+    def _may_interrupt(self, reply: Reply) -> bool:
+        """Whether the caller may take the floor now. What makes no sound yet can always be taken back."""
+        spoken = reply.playback.now_saying
+        return not spoken or not spoken.begun or self._interruption.allowed(spoken.kind, spoken.text)
+
     def _on_sample_reached(self, event: e.SampleReached) -> None:
+        if self._interruption.undecided:
+            # Whose turn it is comes first.
+            return
         was = self._turns.phase
-        fresh, watch = self._turns.pause_reached(event.at_sample)
-        if watch is not None:
-            self._out.append(c.WatchSample(watch))
-        if fresh is not None:
-            self._transcribe(fresh)
+        step = self._turns.pause_reached(event.at_sample)
+        self._cancel_useless(step.cancel)
+        if step.watch is not None:
+            self._out.append(c.WatchSample(step.watch))
+        if step.transcribe is not None:
+            self._transcribe(step.transcribe)
         if self._turns.phase is Phase.ENDED and was is not Phase.ENDED:
             self._last_word = self._now - samples_to_us(event.at_sample - self._turns.last_voice)
             self._turn_over_at = self._now
@@ -244,15 +282,71 @@ class Call:
             self._commit_turn()
 
     def _transcribe(self, utterance: Utterance) -> None:
-        self._out.append(c.Transcribe(utterance.utterance_id, utterance.from_sample, utterance.to_sample))
+        hint = self._turns.prompt(utterance) or ", ".join(self._settings.vocabulary)
+        self._out.append(
+            c.Transcribe(utterance.utterance_id, utterance.from_sample, utterance.to_sample, hint)
+        )
+
+    def _cancel_useless(self, utterances: list[Utterance]) -> None:
+        for utterance in utterances:
+            if utterance.text is None:
+                self._out.append(c.CancelTranscribe(utterance.utterance_id))
 
     def _on_transcript(self, event: e.Transcript) -> None:
-        if not self._turns.transcribed(event.utterance_id, event.text):
-            self.ignored += 1
+        utterance = self._turns.find(event.utterance_id)
+        if utterance is None:
+            self._take_late_words(event)
             return
-        if self._turns.phase is not Phase.ENDED:
+        rejection = self._gate.judge(
+            event,
+            voice_ms=self._turns.voice_ms(utterance),
+            previous=[u.text for u in self._turns.pieces if u is not utterance and u.text],
+            over_agent=self._over_agent,
+            now=self._now,
+        )
+        if rejection is not None:
+            self._rejection = rejection.reason
+            self._notify(
+                n.Transcript("rejected", event.text, reason=rejection.reason, numbers=rejection.numbers)
+            )
+        self._turns.transcribed(event.utterance_id, "" if rejection is not None else event.text)
+        if self._interruption.undecided:
+            self._decide_by_words("" if rejection is not None else event.text)
+            return
+        if self._turns.phase is not Phase.ENDED and self._turns.text:
             self._notify(n.Transcript("partial", self._turns.text))
+        if self._turns.phase is Phase.PAUSED:
+            self._speculate(event.headroom)
+        self._watch_turn()
         self._commit_turn()
+
+    def _on_turn_judged(self, event: e.TurnJudged) -> None:
+        if self._turns.judged(event.utterance_id, event.p):
+            self._watch_turn()
+        else:
+            self.ignored += 1
+
+    def _watch_turn(self) -> None:
+        """The pause that ends the turn may be another one now."""
+        if not self._interruption.undecided and (at_sample := self._turns.watch) is not None:
+            self._out.append(c.WatchSample(at_sample))
+
+    def _speculate(self, headroom: float) -> None:
+        """Ask the model already, if the words look complete and nothing else is being said."""
+        turns, drafts = self._turns, self._drafts
+        known = all(u.text is not None and not u.failed for u in turns.wanted)
+        if self._reply is not None or not known or not (text := turns.text) or drafts.open is not None:
+            return
+        if drafts.may(turns.end.look(text), headroom):
+            self._replies += 1
+            drafts.begin(self._replies, text)
+            self._out.append(c.Ask(self._replies, self._dialogue.preview(text), speculative=True))
+
+    def _waste_draft(self) -> None:
+        draft = self._drafts.close()
+        if draft is not None:
+            self._out.append(c.CancelAsk(draft.reply_id))
+            self._notify(n.Draft(draft.reply_id, "wasted", draft.characters))
 
     def _on_transcript_failed(self, event: e.TranscriptFailed) -> None:
         if not self._turns.failed(event.utterance_id):
@@ -277,18 +371,24 @@ class Call:
         text = self._turns.text
         self._out.append(c.ReleaseAudio(self._turns.last_voice))
         utterances = self._turns.reset()
+        self._drafts.turn_done()
+        reason, self._rejection = self._rejection, ""
         if not text:
-            self._notify(n.Transcript("rejected", "", reason="empty"))
-            self._not_understood()
+            self._not_understood(reason)
             return
         self._misheard = False
+        self._rejected = 0
+        self._interruption.learn()
         self._notify(n.Transcript("final", text))
         self._committed = utterances
         self._ask(text, Stages(self._last_word, self._turn_over_at, self._now))
 
-    def _not_understood(self) -> None:
-        """Say so, but not twice in a row: then it is rather noise than a caller."""
-        if self._misheard or not self._phrases.not_understood:
+    def _not_understood(self, reason: str) -> None:
+        """Say so, but not twice in a row: then it is rather noise than a caller; nor at the first noise."""
+        self._waste_draft()
+        self._rejected += 1
+        noise = reason == "echo" or (reason in NOBODY_SPOKE and self._rejected < 2)
+        if noise or self._misheard or not self._phrases.not_understood:
             self._listen()
             return
         self._misheard = True
@@ -299,11 +399,19 @@ class Call:
         if self._turns.phase is Phase.VOICED:
             # Its voice may go on: that is then told as a new one.
             self._notify(n.VoiceStopped(self._turns.last_voice // SAMPLES_PER_MS))
-        for utterance in self._turns.reset():
-            if utterance.text is None:
-                self._out.append(c.CancelTranscribe(utterance.utterance_id))
+        self._waste_draft()
+        self._drafts.turn_done()
+        self._cancel_useless(self._turns.reset())
         self._out.append(c.ReleaseAudio(self._turns.last_voice))
-        self._undecided = False
+        self._interruption.close()
+
+    def _reject_turn(self, reason: str) -> None:
+        """The agent keeps the floor: what the caller said over it is no turn."""
+        undecided = self._interruption.undecided
+        self._drop_turn()
+        self._notify(n.Transcript("rejected", "", reason=reason))
+        if undecided:
+            self._keep_floor()
 
     # Text and keys
 
@@ -343,7 +451,7 @@ class Call:
         keys, self._keys = self._keys, ""
         self._take_words(keys, "keypad")
 
-    def _take_words(self, text: str, source: str) -> None:
+    def _take_words(self, text: str, source: Literal["voice", "text", "keypad"]) -> None:
         """A turn that did not come by voice; it takes the place of one that was being spoken."""
         if not text or self._state is State.ENDING:
             self.ignored += 1
@@ -351,7 +459,7 @@ class Call:
         self._cut_reply()
         self._drop_turn()
         self._wait_from(self._now)
-        self._notify(n.Transcript("final", text, source="text" if source == "text" else "keypad"))
+        self._notify(n.Transcript("final", text, source=source))
         self._committed = None
         self._ask(text, Stages(self._now, self._now, self._now))
 
@@ -360,15 +468,26 @@ class Call:
     def _ask(self, text: str, stages: Stages) -> None:
         self._exchanges += 1
         self._check_ins = 0
+        if self._drafts.open is not None and self._drafts.open.text != text:
+            self._waste_draft()
+        draft = self._drafts.close()
         self._dialogue.caller_said(text)
-        reply = self._new_reply("reply")
+        reply = self._new_reply("reply", draft.reply_id if draft is not None else None)
         reply.asked = True
         reply.stages = stages
-        self._out.append(c.Ask(reply.reply_id, self._dialogue.messages()))
+        if draft is None:
+            self._out.append(c.Ask(reply.reply_id, self._dialogue.messages()))
+            return
+        self._notify(n.Draft(draft.reply_id, "used", draft.characters))
+        stages.first_token = draft.first_token
+        for event in draft.events:
+            _HANDLERS[type(event)](self, event)
 
-    def _new_reply(self, kind: Kind) -> Reply:
-        self._replies += 1
-        self._reply = reply = Reply(self._replies, kind, SentenceChunker(self._settings.language))
+    def _new_reply(self, kind: Kind, reply_id: int | None = None) -> Reply:
+        if reply_id is None:
+            self._replies += 1
+            reply_id = self._replies
+        self._reply = reply = Reply(reply_id, kind, SentenceChunker(self._settings.language))
         self._go(State.THINKING)
         return reply
 
@@ -458,7 +577,7 @@ class Call:
             reply.asked = False
             self._out.append(c.CancelAsk(reply.reply_id))
         reply.pending.clear()
-        if not reply.playback.begun and not self._undecided:
+        if not reply.playback.begun and not self._interruption.undecided:
             if reply.prepared:
                 self._stand_in(reply)
                 return
@@ -491,6 +610,8 @@ class Call:
         # All of a filler has left before it: it will be heard to its end.
         self._out += self._patience.end_filler(self._now)
         self._patience.stop(self._now)
+        self._gate.agent_said(spoken.text, self._now)
+        self._turns.end.expected = expected_from(spoken.text)
         if not reply.started:
             reply.started = True
             self._committed = None
@@ -534,14 +655,16 @@ class Call:
         if not reply.failed and reply.kind == "reply":
             self._failures = 0
             self._patience.offered = False
+        self._agent_until = self._now
         if reply.hang_up:
             self._go(State.ENDED)
             self._out.append(c.HangUp(reply.hang_up))
         else:
-            if self._undecided:
+            if self._interruption.undecided:
                 # It was heard to the end while the caller began to speak: now it is the caller's turn.
-                self._undecided = False
+                self._interruption.close()
                 self._out.append(c.ResumeSpeech())
+                self._watch_turn()
             self._listen()
         return True
 
@@ -558,8 +681,43 @@ class Call:
     # Interruptions
 
     def _keep_floor(self) -> None:
-        self._undecided = False
-        self._out.append(c.ResumeSpeech())
+        """The agent goes on; with the word that it was torn from, if that is long ago."""
+        self._interruption.close()
+        reply = self._reply
+        torn = reply is not None and self._interruption.lost_us(self._now) > TORN_WORD_US
+        self._out.append(c.ResumeSpeech(reply.playback.into_word if torn and reply is not None else 0))
+
+    def _decide_by_words(self, text: str) -> None:
+        """The words of a voice over the agent's speech have come."""
+        if self._turns.phase is not Phase.PAUSED:
+            # The caller speaks again: the length of that decides.
+            return
+        if self._interruption.said(text) is Verdict.KEEP:
+            self._reject_turn("backchannel")
+        else:
+            self._yield_floor()
+            self._watch_turn()
+
+    def _stop_waiting_for_words(self) -> None:
+        """The agent goes on rather than be silent any longer; words that still come may interrupt it."""
+        waiting = self._turns.utterance
+        self._interruption.late = waiting.utterance_id if waiting is not None else None
+        self._turns.reset()
+        self._out.append(c.ReleaseAudio(self._turns.last_voice))
+        self._keep_floor()
+
+    def _take_late_words(self, event: e.Transcript) -> None:
+        if event.utterance_id != self._interruption.late:
+            self.ignored += 1
+            return
+        self._interruption.late = None
+        rejection = self._gate.judge(event, voice_ms=1000, previous=(), over_agent=True, now=self._now)
+        free = self._state in (State.SPEAKING, State.LISTENING) and self._turns.phase is Phase.QUIET
+        if rejection is None and free and self._interruption.said(event.text) is Verdict.YIELD:
+            self._take_words(event.text, "voice")
+        else:
+            reason = rejection.reason if rejection is not None else "backchannel"
+            self._notify(n.Transcript("rejected", event.text, reason=reason))
 
     def _yield_floor(self) -> None:
         """The caller interrupts. A reply of which nothing was heard means that the turn was not over."""
@@ -580,10 +738,11 @@ class Call:
     def _cut_reply(self) -> None:
         """Stop what the agent is saying or about to say; what was heard of it is remembered."""
         reply = self._reply
-        self._undecided = False
+        self._interruption.close()
         if reply is None:
             self._cut_filler()
             return
+        self._agent_until = self._now
         if reply.asked:
             self._out.append(c.CancelAsk(reply.reply_id))
         self._out.append(c.ClearSpeech())
@@ -638,7 +797,9 @@ class Call:
     # Time
 
     def _on_tick(self, event: e.Tick) -> None:
-        if self._now >= self._ends_at and self._state is not State.ENDING:
+        if (due := self._interruption.due_us) is not None and self._now >= due:
+            self._stop_waiting_for_words()
+        elif self._now >= self._ends_at and self._state is not State.ENDING:
             self._farewell("max_call_length", protected=True)
         elif self._keys_wait and self._now >= self._keys_due:
             self._take_keys()
@@ -685,7 +846,7 @@ class Call:
     def _next_wake(self) -> int | None:
         if self._state is State.ENDED:
             return None
-        waits = [self._idle_due]
+        waits = [self._idle_due, self._interruption.due_us]
         if self._state is not State.ENDING:
             waits.append(self._ends_at)
         if self._keys_wait:
@@ -699,7 +860,7 @@ class Call:
     def _on_carrier_lost(self, event: e.CarrierLost) -> None:
         self._patience.stop(self._now)
         self._lost = True
-        if self._undecided:
+        if self._interruption.undecided:
             # Nobody is there to go on interrupting; whoever comes back hears the rest.
             self._drop_turn()
             self._keep_floor()
@@ -722,6 +883,7 @@ _HANDLERS: dict[type, Callable[[Call, Any], None]] = {
     e.VoiceActivity: Call._on_voice,
     e.SampleReached: Call._on_sample_reached,
     e.Transcript: Call._on_transcript,
+    e.TurnJudged: Call._on_turn_judged,
     e.TranscriptFailed: Call._on_transcript_failed,
     e.ReplyText: Call._on_reply_text,
     e.ReplyDone: Call._on_reply_done,

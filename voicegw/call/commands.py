@@ -17,6 +17,7 @@ class Transcribe:
     utterance_id: int
     from_sample: int
     to_sample: int
+    prompt: str = ""  # words that are likely in it, or came right before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,15 @@ class ReleaseAudio:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the model for a reply; answer with ReplyText…, then ReplyDone or ReplyFailed."""
+    """Ask the model for a reply; answer with ReplyText…, then ReplyDone or ReplyFailed.
+
+    `speculative`: the turn may go on, then a CancelAsk follows; until that is sure nothing of the reply has an
+    effect.
+    """
 
     reply_id: int
     messages: tuple[Message, ...]
+    speculative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,9 @@ class PauseSpeech:
 
 @dataclass(frozen=True, slots=True)
 class ResumeSpeech:
-    """Go on where PauseSpeech stopped."""
+    """Go on where PauseSpeech stopped, or `back_samples` before: a word that was torn is said again."""
+
+    back_samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)

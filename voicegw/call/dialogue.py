@@ -27,6 +27,14 @@ class Dialogue:
         # The open one comes on top of those that are remembered.
         del self._exchanges[: -(self._most + 1)]
 
+    def preview(self, text: str) -> tuple[Message, ...]:
+        """The request's messages, if the caller's turn turns out to be `text`."""
+        kept = list(self._exchanges)
+        self.caller_said(text)
+        messages = self.messages()
+        self._exchanges = kept
+        return messages
+
     def take_back(self) -> None:
         """The newest caller turn was not over: it will be said again, whole."""
         self._exchanges.pop()

@@ -50,11 +50,27 @@ class SampleReached:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What an utterance says, from STT. Empty when nothing was understood."""
+    """What an utterance says, from STT. Empty when nothing was understood.
+
+    Whisper's own doubts are None where the provider does not tell them; `headroom` is the share of the
+    provider's quota that was left, 1.0 where nothing limits it.
+    """
 
     utterance_id: int
     text: str
     language: str = ""
+    no_speech_prob: float | None = None
+    avg_logprob: float | None = None
+    compression_ratio: float | None = None
+    headroom: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnJudged:
+    """A turn model's belief (0 to 1) that the caller is done behind an utterance."""
+
+    utterance_id: int
+    p: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +193,7 @@ Event = (
     | VoiceActivity
     | SampleReached
     | Transcript
+    | TurnJudged
     | TranscriptFailed
     | ReplyText
     | ReplyDone

@@ -338,13 +338,36 @@ class Mouth:
         """The other side's buffer is full: send nothing until it says otherwise."""
         self._blocked = on
 
-    def resume(self, now: int) -> None:
-        """Go on where `pause` stopped."""
+    def resume(self, now: int, back_samples: int = 0) -> None:
+        """Go on where `pause` stopped, or `back_samples` before.
+
+        Going back drops what was sent and not heard: the other side must be told to drop it too.
+        """
         if self._paused_at is None:
+            return
+        if back_samples and self._queue and self._queue[0].announced:
+            self._go_back(now, back_samples)
             return
         if self._can_pause:
             self._clock_us += now - self._paused_at
         self._paused_at = None
+
+    def _go_back(self, now: int, back_samples: int) -> None:
+        """Send the sentence being heard again from a little before where it was heard to."""
+        position = self._heard_frames(now)
+        first = self._queue[0]
+        heard = max(0, position - first.first)
+        again = min(heard, -(-back_samples // FRAME_SAMPLES))
+        for speech in self._queue:
+            if speech.announced:
+                speech.sent = max(0, min(speech.sent, position - speech.first))
+                speech.confirmed = False
+        first.sent = heard - again
+        self._sent = position - again
+        self._sending = 0
+        self._paused_at = None
+        self._clock_us = now - self._sent * FRAME_US
+        self._lag_us = 0
 
     def clear(self, now: int) -> None:
         """Drop everything; what was sent and not heard is flushed at the other side."""

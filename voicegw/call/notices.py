@@ -4,7 +4,7 @@ The native protocol sends each as a JSON event of the same name in snake case wi
 (docs/protocol.md); other carriers drop what their protocol has no word for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -27,13 +27,28 @@ class Transcript:
     """What the caller said.
 
     `partial`: so far, may change; `final`: the turn as the model sees it; `rejected`: not taken as a turn,
-    `reason` says why. `source` tells how it came: by voice, typed, or by keypad.
+    `reason` says why, with the `numbers` that decided. `source` tells how it came: by voice, typed, or by
+    keypad.
     """
 
     status: Literal["partial", "final", "rejected"]
     text: str
     reason: str = ""
     source: Literal["voice", "text", "keypad"] = "voice"
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A reply that was asked for before the turn was over.
+
+    `used`: the turn ended as expected, and the caller waited less. `wasted`: the caller went on, and the
+    `characters` the model had written were paid for nothing.
+    """
+
+    reply_id: int
+    outcome: Literal["used", "wasted"]
+    characters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,7 @@ Notice = (
     VoiceStarted
     | VoiceStopped
     | Transcript
+    | Draft
     | SpeechStarted
     | ReplyText
     | SpeechStopped

@@ -45,6 +45,16 @@ class Spoken:
         return not self.complete and not self.broken and self.played + FRAME_SAMPLES > self.samples
 
     @property
+    def into_word(self) -> int:
+        """How many samples of the word that is being said were played; 0 between sentences."""
+        if not self.played or self.done or not self.samples:
+            return 0
+        spoken = self.said.spoken
+        whole = self.samples if self.complete else max(self.samples, len(spoken) * SAMPLES_PER_CHAR)
+        start = spoken.rfind(" ", 0, len(spoken) * self.played // whole + 1) + 1
+        return max(0, self.played - start * whole // max(1, len(spoken)))
+
+    @property
     def heard(self) -> str:
         """The words that were heard to their end."""
         if self.done and not self.broken:
@@ -95,6 +105,16 @@ class Playback:
     def torn(self) -> bool:
         """True while a sentence has stopped in its middle, for want of audio."""
         return any(spoken.begun and not spoken.done and spoken.dry for spoken in self._spoken.values())
+
+    @property
+    def into_word(self) -> int:
+        """How many samples of the word that is being said were played."""
+        return next((s.into_word for s in self._spoken.values() if s.begun and not s.done), 0)
+
+    @property
+    def now_saying(self) -> Spoken | None:
+        """The sentence that is being heard, or the first that will be."""
+        return next((spoken for spoken in self._spoken.values() if not spoken.done), None)
 
     @property
     def heard_text(self) -> str:

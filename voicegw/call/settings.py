@@ -1,6 +1,7 @@
 """The part of a persona that the heart of a call needs. `agents/` makes it from a persona's file."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from voicegw.call.commands import Role
 from voicegw.config import LimitSettings, PatienceSettings, TurnSettings
@@ -37,6 +38,21 @@ class SpeechSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class InterruptionSettings:
+    """Who may interrupt the agent, and with what.
+
+    `mode`: "normal"; "protected": not the greeting; "never". `min_words`: so many words take the floor, fewer
+    do not. `backchannels`: murmurs that never do, besides the language's own. `protected`: sentences with one
+    of these texts in them (a legal notice) are heard to their end.
+    """
+
+    mode: Literal["normal", "protected", "never"] = "normal"
+    min_words: int = 1
+    backchannels: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CallSettings:
     """What the rules of one call depend on; the same for its whole life."""
 
@@ -52,3 +68,5 @@ class CallSettings:
     patience: PatienceSettings = field(default_factory=PatienceSettings)
     # The 95th percentile of the wait for an answer, as the process knew it when the call began.
     usual_wait_ms: int = 0
+    interruptions: InterruptionSettings = field(default_factory=InterruptionSettings)
+    vocabulary: tuple[str, ...] = ()  # names and terms that callers use: a hint for STT

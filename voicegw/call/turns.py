@@ -1,15 +1,33 @@
 """Start and end of the caller's turns, counted in samples.
 
 The end comes in two steps: after a short pause what was said so far is transcribed, speculatively and
-once per pause; after a longer one the turn is over, and the transcript is usually there. If the caller
-goes on before the agent's first sound, it is the same turn: it reopens.
+once per pause; after a longer one, whose length `end_of_turn` chooses, the turn is over, and the transcript
+is usually there. If the caller goes on before the agent's first sound, it is the same turn: it reopens.
+A long turn is transcribed in pieces while the caller still speaks, so that the wait after the last word does
+not grow with it.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from voicegw.audio.pcm import ms_to_samples
+from voicegw.audio.pcm import SAMPLES_PER_MS, ms_to_samples
+from voicegw.call.end_of_turn import EndOfTurn
 from voicegw.config import TurnSettings
+
+# A pause this long is a good place to cut a turn, once the part before it is so long.
+PIECE_PAUSE = ms_to_samples(400)
+PIECE_LENGTH = ms_to_samples(6_000)
+# Whisper does badly with less: a shorter tail is transcribed together with the piece before it …
+TAIL = ms_to_samples(1_500)
+# … if both still lie in the ear's ring (30 s).
+JOINED = ms_to_samples(28_000)
+# A forced cut is made at the quietest moment of the last 2 s, by the reports that come every 100 ms.
+REPORTS = 20
+# So many of the last words go along as a hint of what is being said.
+PROMPT_WORDS = 20
+# Voices of a turn that are remembered to tell how much of a range was voice.
+VOICES = 64
 
 
 class Phase(Enum):
@@ -23,25 +41,41 @@ class Phase(Enum):
 
 @dataclass(slots=True)
 class Utterance:
-    """A range that was sent to STT. `text` is None until the answer comes, "" if none came (`failed`)."""
+    """A range that was sent to STT. `text` is None until the answer comes, "" if none came (`failed`).
+
+    `vote` is a turn model's belief that the turn is over behind it.
+    """
 
     utterance_id: int
     from_sample: int
     to_sample: int
     text: str | None = None
     failed: bool = False
+    vote: float | None = None
+
+
+@dataclass(slots=True)
+class Step:
+    """What is to be done: an utterance to transcribe, others not wanted any more, a sample to watch for."""
+
+    transcribe: Utterance | None = None
+    cancel: list[Utterance] = field(default_factory=list)
+    watch: int | None = None
 
 
 class Turns:
     """Follows the caller through one turn after another."""
 
-    def __init__(self, settings: TurnSettings) -> None:
+    def __init__(self, settings: TurnSettings, language: str = "") -> None:
         self._preroll = ms_to_samples(settings.preroll_ms)
         self._pause = ms_to_samples(settings.pause_ms)
-        self._end = ms_to_samples(settings.end_ms)
         self._longest = ms_to_samples(settings.max_turn_s * 1000)
+        self.end = EndOfTurn(settings, language)
         self._utterances = 0
+        self._reports: deque[tuple[int, int]] = deque(maxlen=REPORTS)  # level, at_sample
+        self._voices: deque[tuple[int, int]] = deque(maxlen=VOICES)
         self.phase = Phase.QUIET
+        self.reopened = False
         self.from_sample = 0  # where the part of the turn begins that was not cut off as a piece
         self.voice_from = 0  # onset of the newest voice
         self.last_voice = 0  # end of the newest voice
@@ -53,64 +87,131 @@ class Turns:
         useless, self.utterance = self.utterance, None
         if self.phase is Phase.QUIET:
             self.from_sample = max(0, at_sample - self._preroll)
+        else:
+            pause = at_sample - self.last_voice
+            self.end.paused(pause)
+            long = useless is not None and useless.to_sample - useless.from_sample >= PIECE_LENGTH
+            if useless is not None and long and pause >= PIECE_PAUSE and not useless.failed:
+                # Its transcript stays: the turn is cut here.
+                self.pieces.append(useless)
+                self.from_sample = useless.to_sample
+                useless = None
         self.phase = Phase.VOICED
         self.voice_from = at_sample
         self.last_voice = max(self.last_voice, at_sample)
         return useless
 
-    def voice_goes_on(self, at_sample: int) -> Utterance | None:
+    def voice_goes_on(self, at_sample: int, level_db: int = 0) -> Utterance | None:
         """The caller still speaks. Returns a piece to transcribe already when the turn has become long."""
         self.last_voice = max(self.last_voice, at_sample)
+        self._reports.append((level_db, at_sample))
         if at_sample - self.from_sample < self._longest:
             return None
-        piece = self._new_utterance(at_sample)
+        _, cut = min(report for report in self._reports if report[1] > self.from_sample)
+        piece = self._new_utterance(cut)
         self.pieces.append(piece)
-        self.from_sample = at_sample
+        self.from_sample = cut
         return piece
 
     def voice_ended(self, at_sample: int) -> int:
         """The caller ceased to speak. Returns the sample to watch for."""
         self.phase = Phase.PAUSED
         self.last_voice = at_sample
+        self._voices.append((self.voice_from, at_sample))
         return at_sample + self._pause
 
-    def pause_reached(self, at_sample: int) -> tuple[Utterance | None, int | None]:
-        """A watched sample was heard. Returns an utterance to transcribe, and what to watch for next."""
+    def pause_reached(self, at_sample: int) -> Step:
+        """A watched sample was heard: transcribe, wait for more, or the turn is over."""
+        step = Step()
         if self.phase is not Phase.PAUSED:
-            return None, None
+            return step
         silence = at_sample - self.last_voice
-        fresh = None
-        if silence >= self._pause and self.utterance is None:
-            fresh = self.utterance = self._new_utterance(at_sample)
-        if silence >= self._end:
+        if silence < self._pause:
+            step.watch = self.last_voice + self._pause
+            return step
+        if self.utterance is None:
+            self._join_tail(at_sample, step)
+            step.transcribe = self.utterance = self._new_utterance(at_sample)
+        needed = self.needed
+        if silence >= needed:
             self.phase = Phase.ENDED
-            return fresh, None
-        return fresh, self.last_voice + (self._end if silence >= self._pause else self._pause)
+        else:
+            step.watch = self.last_voice + needed
+        return step
+
+    def early(self, at_sample: int) -> Utterance:
+        """The words are wanted before the pause is long enough."""
+        self.utterance = self._new_utterance(at_sample)
+        return self.utterance
+
+    def _join_tail(self, at_sample: int, step: Step) -> None:
+        """A short tail goes with the piece before it."""
+        if not self.pieces or self.last_voice - self.from_sample >= TAIL:
+            return
+        if at_sample - self.pieces[-1].from_sample > JOINED:
+            return
+        piece = self.pieces.pop()
+        self.from_sample = piece.from_sample
+        if piece.text is None:
+            step.cancel.append(piece)
+
+    @property
+    def needed(self) -> int:
+        """The pause (samples) that ends the turn, by what is known of it now."""
+        known = bool(self.wanted) and all(u.text is not None for u in self.wanted)
+        vote = self.utterance.vote if self.utterance is not None else None
+        return self.end.needed(self.text if known else None, vote=vote, reopened=self.reopened)
+
+    @property
+    def watch(self) -> int | None:
+        """The sample at which the turn ends if nobody speaks; None when it is not waiting for that."""
+        return self.last_voice + self.needed if self.phase is Phase.PAUSED else None
 
     def _new_utterance(self, to_sample: int) -> Utterance:
         self._utterances += 1
         return Utterance(self._utterances, self.from_sample, to_sample)
 
+    def voice_ms(self, utterance: Utterance) -> int:
+        """How much of an utterance's range was voice."""
+        ranges = [*self._voices]
+        if self.phase is Phase.VOICED:
+            ranges.append((self.voice_from, self.last_voice))
+        voiced = sum(
+            max(0, min(to, utterance.to_sample) - max(begin, utterance.from_sample)) for begin, to in ranges
+        )
+        return voiced // SAMPLES_PER_MS
+
+    def find(self, utterance_id: int) -> Utterance | None:
+        """Return an utterance that is still wanted."""
+        return next((u for u in self.wanted if u.utterance_id == utterance_id), None)
+
     def transcribed(self, utterance_id: int, text: str) -> bool:
         """Take STT's answer. Returns False when it is of an utterance that is not wanted any more."""
-        for utterance in self.wanted:
-            if utterance.utterance_id == utterance_id:
-                utterance.text = text
-                return True
-        return False
+        utterance = self.find(utterance_id)
+        if utterance is None:
+            return False
+        utterance.text = text
+        return True
+
+    def judged(self, utterance_id: int, vote: float) -> bool:
+        """Take a turn model's belief. Returns False when it is of no use any more."""
+        if self.utterance is None or self.utterance.utterance_id != utterance_id:
+            return False
+        self.utterance.vote = vote
+        return True
 
     def failed(self, utterance_id: int) -> bool:
         """STT gave no answer. Returns False when it is of an utterance that is not wanted any more.
 
         One that was speculative is forgotten: the end of the turn makes a new one.
         """
-        for utterance in self.wanted:
-            if utterance.utterance_id == utterance_id:
-                utterance.text, utterance.failed = "", True
-                if utterance is self.utterance and self.phase is not Phase.ENDED:
-                    self.utterance = None
-                return True
-        return False
+        utterance = self.find(utterance_id)
+        if utterance is None:
+            return False
+        utterance.text, utterance.failed = "", True
+        if utterance is self.utterance and self.phase is not Phase.ENDED:
+            self.utterance = None
+        return True
 
     @property
     def torn(self) -> bool:
@@ -129,14 +230,19 @@ class Turns:
 
     @property
     def text(self) -> str:
-        """What was said so far, as one text: a full stop at a cut was Whisper's guess, not the caller's."""
-        texts = [u.text.strip() for u in self.wanted if u.text and u.text.strip()]
-        return " ".join([*(t.removesuffix(".") for t in texts[:-1]), *texts[-1:]])
+        """What was said so far, as one text."""
+        return joined([u.text for u in self.wanted if u.text])
+
+    def prompt(self, utterance: Utterance) -> str:
+        """The last words before an utterance, as a hint for STT."""
+        before = [u.text for u in self.pieces if u is not utterance and u.text]
+        return " ".join(" ".join(before).split()[-PROMPT_WORDS:])
 
     def reset(self) -> list[Utterance]:
         """The turn is dealt with, or was none. Returns its utterances."""
         utterances = self.wanted
         self.phase = Phase.QUIET
+        self.reopened = False
         self.utterance = None
         self.pieces = []
         return utterances
@@ -144,3 +250,17 @@ class Turns:
     def reopen(self, pieces: list[Utterance]) -> None:
         """The voice that is speaking now goes on with the turn that had those utterances."""
         self.pieces = [*pieces, *self.pieces]
+        self.reopened = True
+
+
+def joined(texts: list[str]) -> str:
+    """Join the texts of a turn's pieces.
+
+    A full stop at a cut, where the next piece goes on, was Whisper's guess.
+    """
+    out = ""
+    for text in (text.strip() for text in texts):
+        if out and text and not text[0].isupper():
+            out = out.removesuffix(".")
+        out = f"{out} {text}".strip()
+    return out

@@ -180,6 +180,7 @@ SERVER_EVENTS: tuple[type, ...] = (
     notices.VoiceStarted,
     notices.VoiceStopped,
     notices.Transcript,
+    notices.Draft,
     notices.SpeechStarted,
     notices.ReplyText,
     notices.SpeechStopped,

@@ -44,6 +44,15 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubts:
+    """What Whisper says about the certainty of a whole transcript; None: not told."""
+
+    no_speech_prob: float | None = None
+    avg_logprob: float | None = None
+    compression_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Transcription:
     """What was said; "" where nothing was. `language` is a code such as "vi" where the provider tells it."""
 
@@ -52,6 +61,23 @@ class Transcription:
     duration_s: float | None = None
     segments: tuple[Segment, ...] = ()
     request_id: str | None = None
+
+    @property
+    def doubts(self) -> Doubts:
+        """The segments' doubts together: means by the length of the text, of repetition the worst."""
+        return Doubts(
+            _mean(self.segments, "no_speech_prob"),
+            _mean(self.segments, "avg_logprob"),
+            max(
+                (s.compression_ratio for s in self.segments if s.compression_ratio is not None), default=None
+            ),
+        )
+
+
+def _mean(segments: tuple[Segment, ...], name: str) -> float | None:
+    told = [(getattr(s, name), max(1, len(s.text))) for s in segments if getattr(s, name) is not None]
+    weight = sum(length for _, length in told)
+    return sum(value * length for value, length in told) / weight if told else None
 
 
 class SpeechToText:

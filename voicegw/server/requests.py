@@ -89,18 +89,28 @@ class Requests:
         self._running[key] = task
         task.add_done_callback(lambda _: self._running.pop(key, None))
 
-    def transcribe(self, utterance_id: int, pcm: bytes) -> None:
+    def transcribe(self, utterance_id: int, pcm: bytes, prompt: str = "") -> None:
         """Answer with Transcript or TranscriptFailed."""
-        self._spawn("stt", utterance_id, self._transcribe(utterance_id, pcm))
+        self._spawn("stt", utterance_id, self._transcribe(utterance_id, pcm, prompt))
 
-    async def _transcribe(self, utterance_id: int, pcm: bytes) -> None:
+    async def _transcribe(self, utterance_id: int, pcm: bytes, prompt: str) -> None:
         try:
-            heard = await self._providers.stt.transcribe(pcm, language=self._language, prompt=None)
+            heard = await self._providers.stt.transcribe(pcm, language=self._language, prompt=prompt or None)
         except ProviderError as error:
             self._log(error)
             self._feed(e.TranscriptFailed(utterance_id, error.code))
         else:
-            self._feed(e.Transcript(utterance_id, _sendable(heard.text).strip(), heard.language or ""))
+            doubts = heard.doubts
+            self._feed(
+                e.Transcript(
+                    utterance_id,
+                    _sendable(heard.text).strip(),
+                    heard.language or "",
+                    doubts.no_speech_prob,
+                    doubts.avg_logprob,
+                    doubts.compression_ratio,
+                )
+            )
 
     def ask(self, reply_id: int, messages: tuple[Message, ...]) -> None:
         """Answer with ReplyText…, then ReplyDone or ReplyFailed."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from voicegw.agents.personas import Persona
+from voicegw.audio.level import for_recognition
 from voicegw.audio.pcm import FRAME_BYTES
 from voicegw.call import commands as c
 from voicegw.call import events as e
@@ -282,7 +283,7 @@ class Session:
 
     def _transcribe(self, command: c.Transcribe) -> None:
         pcm = self._ear.audio(command.from_sample, command.to_sample)
-        self._requests.transcribe(command.utterance_id, pcm)
+        self._requests.transcribe(command.utterance_id, for_recognition(pcm), command.prompt)
 
     def _speak(self, command: c.Speak) -> None:
         clip = self._clips.get(self.persona, command.text)
@@ -347,8 +348,11 @@ class Session:
 
     def _resume(self, command: c.ResumeSpeech) -> None:
         if self._line is not None:
-            self._mouth.resume(self._now())
+            self._mouth.resume(self._now(), command.back_samples)
         if self._carrier is not None:
+            if command.back_samples:
+                # What the other side still has of it comes again.
+                self._send(self._carrier.clear())
             self._send(self._carrier.resume())
 
     def _clear(self, command: c.ClearSpeech) -> None:

@@ -1,0 +1,76 @@
+"""How long a pause must be to end the caller's turn: from the words, the question, and the caller's own way.
+
+All lengths are samples of the caller's audio; the settings are its bounds.
+"""
+
+from collections import deque
+
+from voicegw.audio.pcm import ms_to_samples
+from voicegw.call.completeness import Expected, Look, look_of
+from voicegw.config import TurnSettings
+
+# Shorter gaps are parts of words; longer ones within a turn say how this caller pauses.
+LEAST_PAUSE_MS = 250
+# So many of the caller's newest pauses are remembered; one longer than most_own_ms does not count in full.
+PAUSES = 8
+# A caller's longest pause, and this much more, before the turn is taken for over.
+OWN_MARGIN = 1.15
+# Whoever was taken for done too early is given this much more time for the rest of the turn.
+REOPENED_MS = 250
+# A turn model that is this sure counts.
+SURE = 0.5
+UNSURE = 0.35
+
+
+class EndOfTurn:
+    """Chooses the length of the pause that ends a turn of this caller."""
+
+    def __init__(self, settings: TurnSettings, language: str) -> None:
+        self._language = language
+        self._least = ms_to_samples(settings.min_end_ms)
+        self._usual = ms_to_samples(settings.end_ms)
+        self._most = ms_to_samples(settings.max_end_ms)
+        self._acoustic = ms_to_samples(settings.acoustic_end_ms)
+        self._least_pause = ms_to_samples(LEAST_PAUSE_MS)
+        self._pauses: deque[int] = deque(maxlen=PAUSES)
+        self.expected = Expected.FREE
+
+    def paused(self, samples: int) -> None:
+        """The caller went on in the same turn after a pause of this length."""
+        if samples >= self._least_pause:
+            self._pauses.append(min(samples, self._most))
+
+    def look(self, text: str) -> Look:
+        """Return how the words look as an answer to what the agent asked."""
+        return look_of(text, self._language, self.expected)
+
+    def needed(self, text: str | None, *, vote: float | None = None, reopened: bool = False) -> int:
+        """Return the pause after which the turn is over.
+
+        `text` is what was said so far, None while it is not known; `vote` is a turn model's belief that the
+        turn is over (0 to 1); `reopened` when it was taken for over once already.
+        """
+        if text is None:
+            return max(self._least, self._acoustic)
+        look = self.look(text)
+        if look is Look.OPEN:
+            return self._most
+        if look is Look.DONE and self.expected is Expected.YES_NO:
+            return self._least
+        pause = self._usual
+        if look is Look.LIKELY:
+            pause = max(pause, self._own)
+        if reopened:
+            pause += ms_to_samples(REOPENED_MS)
+        if vote is not None and vote < UNSURE:
+            pause = max(pause, (self._usual + self._most) // 2)
+        elif vote is not None and vote >= SURE:
+            pause = min(pause, (self._least + self._usual) // 2)
+        return max(self._least, min(self._most, pause))
+
+    @property
+    def _own(self) -> int:
+        """What this caller's own pauses ask for: the second longest, so that one long thought is no habit."""
+        if len(self._pauses) < 2:
+            return 0
+        return int(sorted(self._pauses)[-2] * OWN_MARGIN)
