@@ -11,6 +11,8 @@ from voicegw.call.settings import CallSettings, Phrases
 from voicegw.config import LimitSettings, TurnSettings
 
 T = TypeVar("T")
+# The turn is over at the same pause whether its words have come or not: one time to reckon with.
+TURNS = TurnSettings(pause_ms=300, end_ms=700, acoustic_end_ms=700)
 
 PHRASES = Phrases(
     greeting="Hello.",
@@ -25,9 +27,7 @@ def call_settings(
     *, phrases: Phrases = PHRASES, turns: TurnSettings | None = None, limits: LimitSettings | None = None
 ) -> CallSettings:
     """Settings of a short-spoken agent."""
-    return CallSettings(
-        "test", "en", "Be brief.", phrases, turns or TurnSettings(), limits or LimitSettings()
-    )
+    return CallSettings("test", "en", "Be brief.", phrases, turns or TURNS, limits or LimitSettings())
 
 
 def samples(ms: float) -> int:

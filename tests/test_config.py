@@ -86,6 +86,7 @@ def test_every_setting_can_be_set_by_its_variable() -> None:
         "folders": "a",
         "pcm_hz": "16000",
         "check_ins": "1",
+        "max_end_ms": "2000",
         "enabled": "twilio",
         "public_url": "https://voice.test",
         "rate_hz": "16000",
@@ -230,8 +231,8 @@ def test_an_error_names_variable_source_and_what_was_expected(tmp_path: Path) ->
         ),
         ({"VOICEGW_TURNS__MAX_END_MS": "600"}, "VOICEGW_TURNS__MAX_END_MS (environment): turns.min_end_ms"),
         (
-            {"VOICEGW_TURNS__PAUSE_MS": "800"},
-            "VOICEGW_TURNS__PAUSE_MS (environment): turns.pause_ms (800) must not",
+            {"VOICEGW_TURNS__PAUSE_MS": "950"},
+            "VOICEGW_TURNS__PAUSE_MS (environment): turns.pause_ms (950) must not",
         ),
     ],
 )
@@ -282,7 +283,7 @@ def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError):
         setattr(settings, "turns", TurnSettings())  # noqa: B010 (written plainly, the type checker refuses it too)
     monkeypatch.setenv("TURNS", '{"pause_ms": 100}')
-    assert Settings().turns.pause_ms == 300
+    assert Settings().turns.pause_ms == 260
     made: dict[str, Any] = {"turns": {"nope": 1}}
     with pytest.raises(ValidationError):
         Settings(**made)

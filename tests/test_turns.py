@@ -1,8 +1,15 @@
 """Start and end of the caller's turns."""
 
+from typing import Any
+
 from voicegw.audio.pcm import SAMPLES_PER_MS
-from voicegw.call.turns import Phase, Turns, Utterance
+from voicegw.call.turns import Phase, Step, Turns, Utterance
 from voicegw.config import TurnSettings
+
+
+def settings(**given: Any) -> TurnSettings:
+    """One pause ends the turn whether its words have come or not."""
+    return TurnSettings(**{"pause_ms": 300, "end_ms": 700, "acoustic_end_ms": 700, **given})
 
 
 def at(ms: int) -> int:
@@ -12,60 +19,60 @@ def at(ms: int) -> int:
 
 def test_a_turn_is_transcribed_after_a_short_pause_and_over_after_a_long_one() -> None:
     """The transcript is ready when the end is sure."""
-    turns = Turns(TurnSettings(pause_ms=300, end_ms=700, preroll_ms=300))
+    turns = Turns(settings())
     assert turns.voice_began(at(1000)) is None
     assert turns.voice_ended(at(2000)) == at(2300)
-    fresh, watch = turns.pause_reached(at(2300))
-    assert fresh == Utterance(1, at(700), at(2300))
-    assert watch == at(2700)
+    step = turns.pause_reached(at(2300))
+    assert step.transcribe == Utterance(1, at(700), at(2300))
+    assert step.watch == at(2700)
     assert turns.transcribed(1, "hello")
     over = turns.over
-    assert turns.pause_reached(at(2700)) == (None, None)
+    assert turns.pause_reached(at(2700)) == Step()
     assert (over, turns.over, turns.text) == (False, True, "hello")
 
 
 def test_a_turn_at_the_start_of_the_call_begins_with_its_first_sample() -> None:
     """There is no audio before it to be taken along."""
-    turns = Turns(TurnSettings())
+    turns = Turns(settings())
     turns.voice_began(at(100))
     assert turns.from_sample == 0
 
 
 def test_a_voice_in_the_pause_makes_the_transcript_useless() -> None:
     """Half a sentence transcribed by itself says something else."""
-    turns = Turns(TurnSettings())
+    turns = Turns(settings())
     turns.voice_began(at(1000))
     turns.voice_ended(at(2000))
-    half, _ = turns.pause_reached(at(2300))
+    half = turns.pause_reached(at(2300)).transcribe
     assert turns.voice_began(at(2400)) == half
     assert not turns.transcribed(1, "half")
     turns.voice_ended(at(3000))
-    whole, _ = turns.pause_reached(at(3300))
+    whole = turns.pause_reached(at(3300)).transcribe
     assert whole == Utterance(2, at(700), at(3300))
 
 
 def test_a_report_that_is_older_than_the_newest_voice_changes_nothing() -> None:
     """It was on its way when the caller went on; the pause to come is watched as ever."""
-    turns = Turns(TurnSettings())
+    turns = Turns(settings())
     turns.voice_began(at(1000))
     turns.voice_ended(at(2000))
     turns.voice_began(at(2100))
-    assert turns.pause_reached(at(2300)) == (None, None)
+    assert turns.pause_reached(at(2300)) == Step()
     turns.voice_ended(at(2500))
-    assert turns.pause_reached(at(2300)) == (None, at(2800))
+    assert turns.pause_reached(at(2300)) == Step(watch=at(2800))
 
 
 def test_pieces_of_a_long_turn_join_into_one_text() -> None:
     """The full stop at a cut was the recogniser's guess."""
-    turns = Turns(TurnSettings(max_turn_s=5))
+    turns = Turns(settings(max_turn_s=5))
     turns.voice_began(at(1000))
     assert turns.voice_goes_on(at(5600)) is None
     piece = turns.voice_goes_on(at(5700))
     assert piece == Utterance(1, at(700), at(5700))
-    turns.voice_ended(at(7000))
-    rest, _ = turns.pause_reached(at(7300))
-    assert rest == Utterance(2, at(5700), at(7300))
-    turns.pause_reached(at(7700))
+    turns.voice_ended(at(8000))
+    rest = turns.pause_reached(at(8300)).transcribe
+    assert rest == Utterance(2, at(5700), at(8300))
+    turns.pause_reached(at(8700))
     turns.transcribed(2, "and the rest.")
     over = turns.over
     turns.transcribed(1, "The beginning.")
@@ -75,15 +82,15 @@ def test_pieces_of_a_long_turn_join_into_one_text() -> None:
 
 def test_a_failed_guess_is_made_again_and_a_failed_piece_tears_the_turn() -> None:
     """Only what can still be asked for is forgiven."""
-    turns = Turns(TurnSettings(max_turn_s=5))
+    turns = Turns(settings(max_turn_s=5))
     turns.voice_began(at(0))
     piece = turns.voice_goes_on(at(5000))
-    turns.voice_ended(at(6000))
-    turns.pause_reached(at(6300))
+    turns.voice_ended(at(7000))
+    turns.pause_reached(at(7300))
     assert turns.failed(2)
     torn = turns.torn
-    fresh, _ = turns.pause_reached(at(6700))
-    assert fresh == Utterance(3, at(5000), at(6700))
+    fresh = turns.pause_reached(at(7700)).transcribe
+    assert fresh == Utterance(3, at(5000), at(7700))
     assert piece is not None
     assert turns.failed(piece.utterance_id)
     assert (torn, turns.torn) == (False, True)
@@ -92,7 +99,7 @@ def test_a_failed_guess_is_made_again_and_a_failed_piece_tears_the_turn() -> Non
 
 def test_a_turn_that_is_dealt_with_leaves_nothing() -> None:
     """The next one begins anew."""
-    turns = Turns(TurnSettings())
+    turns = Turns(settings())
     turns.voice_began(at(1000))
     turns.voice_ended(at(2000))
     turns.pause_reached(at(2300))
@@ -104,7 +111,7 @@ def test_a_turn_that_is_dealt_with_leaves_nothing() -> None:
 
 def test_the_voice_that_reopens_a_turn_comes_behind_its_words() -> None:
     """The words that were transcribed are not asked for a second time."""
-    turns = Turns(TurnSettings())
+    turns = Turns(settings())
     turns.voice_began(at(1000))
     turns.voice_ended(at(3000))
     turns.pause_reached(at(3700))
@@ -115,4 +122,4 @@ def test_the_voice_that_reopens_a_turn_comes_behind_its_words() -> None:
     turns.voice_ended(at(6000))
     turns.pause_reached(at(6700))
     turns.transcribed(2, "No, three.")
-    assert turns.text == "I want two No, three."
+    assert turns.text == "I want two. No, three."

@@ -76,9 +76,9 @@ class TurnSettings(Group):
     """When a caller's turn ends, and when the caller interrupts."""
 
     pause_ms: int = Field(
-        300, ge=60, le=5000, description="pause after which the utterance is transcribed speculatively"
+        260, ge=60, le=5000, description="pause after which the utterance is transcribed speculatively"
     )
-    end_ms: int = Field(700, ge=100, le=10000, description="pause that ends the turn")
+    end_ms: int = Field(900, ge=100, le=10000, description="pause that ends the turn")
     acoustic_end_ms: int = Field(
         1000, ge=100, le=10000, description="pause that ends the turn while no transcript has come"
     )
@@ -88,7 +88,7 @@ class TurnSettings(Group):
         300, ge=0, le=1000, description="audio before the onset that belongs to the utterance"
     )
     barge_in_ms: int = Field(
-        300, ge=60, le=3000, description="voice over the agent's speech that counts as an interruption"
+        400, ge=60, le=3000, description="voice over the agent's speech that counts as an interruption"
     )
     max_turn_s: float = Field(
         25.0,

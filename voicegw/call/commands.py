@@ -45,8 +45,8 @@ class ReleaseAudio:
 class Ask:
     """Ask the model for a reply; answer with ReplyText…, then ReplyDone or ReplyFailed.
 
-    `speculative`: the turn may go on, then a CancelAsk follows; until that is sure nothing of the reply has an
-    effect.
+    `speculative`: the turn may go on, then a CancelAsk follows; until that is sure nothing of the reply
+    has an effect.
     """
 
     reply_id: int

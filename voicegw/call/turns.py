@@ -76,6 +76,7 @@ class Turns:
         self._voices: deque[tuple[int, int]] = deque(maxlen=VOICES)
         self.phase = Phase.QUIET
         self.reopened = False
+        self._kept = 0  # pieces whose audio is not kept any more
         self.from_sample = 0  # where the part of the turn begins that was not cut off as a piece
         self.voice_from = 0  # onset of the newest voice
         self.last_voice = 0  # end of the newest voice
@@ -107,7 +108,8 @@ class Turns:
         self._reports.append((level_db, at_sample))
         if at_sample - self.from_sample < self._longest:
             return None
-        _, cut = min(report for report in self._reports if report[1] > self.from_sample)
+        reports = [(level, -at) for level, at in self._reports if at > self.from_sample]
+        cut = -min(reports)[1]
         piece = self._new_utterance(cut)
         self.pieces.append(piece)
         self.from_sample = cut
@@ -146,7 +148,7 @@ class Turns:
 
     def _join_tail(self, at_sample: int, step: Step) -> None:
         """A short tail goes with the piece before it."""
-        if not self.pieces or self.last_voice - self.from_sample >= TAIL:
+        if len(self.pieces) <= self._kept or self.last_voice - self.from_sample >= TAIL:
             return
         if at_sample - self.pieces[-1].from_sample > JOINED:
             return
@@ -245,11 +247,13 @@ class Turns:
         self.reopened = False
         self.utterance = None
         self.pieces = []
+        self._kept = 0
         return utterances
 
     def reopen(self, pieces: list[Utterance]) -> None:
         """The voice that is speaking now goes on with the turn that had those utterances."""
         self.pieces = [*pieces, *self.pieces]
+        self._kept = len(pieces)
         self.reopened = True
 
 
