@@ -54,7 +54,7 @@ def test_a_real_conversation_takes_place(tmp_path: Path, capsys: pytest.CaptureF
     assert code == 0, printed.err
     assert "answers     2 to 2 stretches of the caller" in printed.out
     assert "gap " in printed.out
-    assert "end of turn 700" in printed.out
+    assert "end of turn 900" in printed.out
     (recording,) = (tmp_path / "data" / "recordings").glob("*.wav")
     assert recording.name in printed.out.replace("\n", "")
     assert soundfile.info(recording).channels == 2

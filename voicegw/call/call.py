@@ -803,10 +803,15 @@ class Call:
             self._farewell("max_call_length", protected=True)
         elif self._keys_wait and self._now >= self._keys_due:
             self._take_keys()
-        elif not self._lost and (due := self._patience.due_us) is not None and self._now >= due:
+        elif (due := self._patience_due) is not None and self._now >= due:
             self._run_out_of_patience()
         elif (due := self._idle_due) is not None and self._now >= due:
             self._check_in()
+
+    @property
+    def _patience_due(self) -> int | None:
+        """When the caller must hear something; None where nobody is there, or is talking just now."""
+        return None if self._lost or self._interruption.undecided else self._patience.due_us
 
     def _run_out_of_patience(self) -> None:
         """Whatever is being waited for takes too long: a sign, or the end of it."""
@@ -846,13 +851,11 @@ class Call:
     def _next_wake(self) -> int | None:
         if self._state is State.ENDED:
             return None
-        waits = [self._idle_due, self._interruption.due_us]
+        waits = [self._idle_due, self._interruption.due_us, self._patience_due]
         if self._state is not State.ENDING:
             waits.append(self._ends_at)
         if self._keys_wait:
             waits.append(self._keys_due)
-        if not self._lost:
-            waits.append(self._patience.due_us)
         return min((at for at in waits if at is not None), default=None)
 
     # The carrier
