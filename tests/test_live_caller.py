@@ -574,4 +574,5 @@ def test_the_summary_tells_answers_and_the_median_gap(tmp_path: Path, recording:
     lines = [line.plain for line in summary(conversation, colours=False)]
     assert lines[0] == "answers     5 to 5 stretches of the caller"
     assert lines[1].startswith("median gap  900")
-    assert "first token 300" in lines[2]
+    # The model was asked in the pause: its 300 ms were over when the turn was.
+    assert "end of turn 900" in lines[2]
