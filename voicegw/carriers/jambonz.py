@@ -188,8 +188,9 @@ def without_marker(frame: bytes) -> bytes:
     return samples.tobytes()
 
 
-def listen_verb(url: str, rate_hz: int, metadata: dict[str, str], basic: str) -> list[dict[str, Any]]:
-    """The hook's answer that starts the stream to `url`."""
+def listen_verbs(url: str, rate_hz: int, metadata: dict[str, str], basic: str) -> list[dict[str, Any]]:
+    """The hook's answer that starts the stream to `url`, and ends the call when the stream ends."""
+    streaming = metadata.get("bidir") != "play"
     verb: dict[str, Any] = {
         "verb": "listen",
         "url": url,
@@ -197,9 +198,9 @@ def listen_verb(url: str, rate_hz: int, metadata: dict[str, str], basic: str) ->
         "sampleRate": rate_hz,
         "passDtmf": True,
         "metadata": metadata,
-        "bidirectionalAudio": {"enabled": True, "streaming": True, "sampleRate": rate_hz},
+        "bidirectionalAudio": {"enabled": True, "streaming": streaming, "sampleRate": rate_hz},
     }
     if basic:
         username, _, password = basic.partition(":")
         verb["wsAuth"] = {"username": username, "password": password}
-    return [verb]
+    return [verb, {"verb": "hangup"}]

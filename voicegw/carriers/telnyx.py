@@ -5,6 +5,7 @@ https://developers.telnyx.com/docs/voice/programmable-voice/media-streaming
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
+from xml.sax.saxutils import quoteattr
 
 from voicegw.audio.format import AudioFormat, Codec
 from voicegw.call.mouth import Player
@@ -140,3 +141,16 @@ class Telnyx(Telephone):
         """`clear`."""
         self._marks.clear()
         return ('{"event":"clear"}',)
+
+
+def connect_texml(url: str, parameters: dict[str, str], codec: str, rate_hz: int) -> str:
+    """The TeXML that connects a call to the stream at `url`, in RTP mode: its default is MP3 files."""
+    lines = "".join(
+        f"<Parameter name={quoteattr(name)} value={quoteattr(value)}/>" for name, value in parameters.items()
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        f'<Response><Connect><Stream url={quoteattr(url)} track="inbound_track" codec="PCMU" '
+        f'bidirectionalMode="rtp" bidirectionalCodec="{codec}" bidirectionalSamplingRate="{rate_hz}">'
+        f"{lines}</Stream></Connect><Hangup/></Response>"
+    )

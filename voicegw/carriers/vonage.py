@@ -72,12 +72,19 @@ class Vonage(Telephone):
         return ('{"action":"clear"}',)
 
 
-def connect_ncco(url: str, rate_hz: int, headers: dict[str, str]) -> list[dict[str, Any]]:
-    """The NCCO that connects a call to the websocket at `url`. `headers` may have 512 bytes as JSON."""
-    endpoint = {
+def connect_ncco(
+    url: str, rate_hz: int, headers: dict[str, str], *, signed: bool = False
+) -> list[dict[str, Any]]:
+    """The NCCO that connects a call to the websocket at `url`. `headers` may have 512 bytes as JSON.
+
+    `signed` asks Vonage to sign its request as it signs its webhooks.
+    """
+    endpoint: dict[str, Any] = {
         "type": "websocket",
         "uri": url,
         "content-type": f"audio/l16;rate={rate_hz}",
         "headers": headers,
     }
+    if signed:
+        endpoint["authorization"] = {"type": "vonage"}
     return [{"action": "connect", "endpoint": [endpoint]}]

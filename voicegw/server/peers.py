@@ -45,29 +45,27 @@ class Peers:
         found = getattr(self._settings, carrier, None)
         return found if isinstance(found, PeerSettings) else None
 
-    def check(
-        self,
-        carrier: str,
-        handshake: Handshake,
-        form: Mapping[str, str] | None = None,
-        *,
-        webhook: bool = False,
-    ) -> None:
-        """Check a request of a carrier; `form` holds what a webhook posted. Raises Refused."""
+    def check(self, carrier: str, handshake: Handshake, form: Mapping[str, str] | None = None) -> None:
+        """Check a request of a carrier. Raises Refused.
+
+        `form` holds what a webhook posted (empty if nothing); None says that this opens a call.
+        """
         peer = self._of(carrier)
         if peer is None:
             return
         if not _allowed(handshake.peer, peer.allow_from):
             self._refuse(carrier, "address", HTTPStatus.FORBIDDEN)
-        failed = "" if webhook else _authorization(handshake, peer)
-        if (
-            not failed
-            and (own := _OWN.get(carrier)) is not None
-            and (webhook or _signs_upgrade(self._settings, carrier))
-        ):
+        webhook = form is not None
+        signed = webhook and _has_signature(self._settings, carrier)
+        failed = "" if signed else _authorization(handshake, peer)
+        own = _OWN.get(carrier) if webhook or _signs_upgrade(self._settings, carrier) else None
+        if not failed and own is not None and (signed or not webhook):
             failed = own(handshake, form or {}, self._settings)
-        if not failed and peer.token and (given := handshake.query.get("token")) is not None:
-            failed = "" if same(given, peer.token) else "token"
+        given = handshake.query.get("token")
+        # The answer of a webhook holds secrets: whoever asks for it without a signature must know them.
+        demanded = given is not None or (webhook and not signed)
+        if not failed and peer.token and demanded:
+            failed = "" if same(given or "", peer.token) else "token"
         if failed:
             self._refuse(carrier, failed, HTTPStatus.UNAUTHORIZED)
 
@@ -108,6 +106,16 @@ def same(given: str, expected: str) -> bool:
 
 def _signs_upgrade(settings: Settings, carrier: str) -> bool:
     return carrier != "plivo" or settings.plivo.signed_streams
+
+
+def _has_signature(settings: Settings, carrier: str) -> bool:
+    """True when this carrier's webhooks are verified by a signature."""
+    secrets = {
+        "twilio": settings.twilio.auth_token,
+        "plivo": settings.plivo.auth_token,
+        "vonage": settings.vonage.signature_secret,
+    }
+    return bool(secrets.get(carrier))
 
 
 def _allowed(address: str, networks: tuple[str, ...]) -> bool:

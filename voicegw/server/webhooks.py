@@ -9,11 +9,15 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from voicegw.carriers.base import Handshake
+from voicegw.carriers.jambonz import listen_verbs
+from voicegw.carriers.plivo import stream_xml
+from voicegw.carriers.telnyx import connect_texml
 from voicegw.carriers.twilio import connect_twiml
+from voicegw.carriers.vonage import connect_ncco
 from voicegw.config import PeerSettings, Settings
 from voicegw.server.gateway import Gateway
 from voicegw.server.peers import Refused, forwarded_peer
@@ -112,8 +116,41 @@ def twilio_voice(url: str, found: Fields, settings: Settings) -> Response:
     return Response(twiml, media_type="text/xml")
 
 
+def telnyx_voice(url: str, found: Fields, settings: Settings) -> Response:
+    """TeXML that connects the call, with the codec that the settings name."""
+    told = parameters(found, "From", "To", settings.telnyx)
+    texml = connect_texml(url, told, settings.telnyx.codec, settings.telnyx.rate_hz)
+    return Response(texml, media_type="text/xml")
+
+
+def plivo_answer(url: str, found: Fields, settings: Settings) -> Response:
+    """Plivo's XML that connects the call."""
+    xml = stream_xml(url, parameters(found, "From", "To", settings.plivo))
+    return Response(xml, media_type="text/xml")
+
+
+def vonage_answer(url: str, found: Fields, settings: Settings) -> Response:
+    """An NCCO that connects the call."""
+    told = parameters(found, "from", "to", settings.vonage)
+    if uuid := found.get("uuid"):
+        told["call-uuid"] = uuid
+    signed = bool(settings.vonage.signature_secret)
+    return JSONResponse(connect_ncco(url, settings.vonage.rate_hz, told, signed=signed))
+
+
+def jambonz_hook(url: str, found: Fields, settings: Settings) -> Response:
+    """The verbs that start the stream and end the call behind it."""
+    told = parameters(found, "", "", settings.jambonz)
+    told["bidir"] = "stream" if settings.jambonz.streaming else "play"
+    return JSONResponse(listen_verbs(url, settings.jambonz.rate_hz, told, settings.jambonz.basic))
+
+
 def webhook_routes() -> list[Route]:
     """The webhooks of all carriers."""
     return [
         webhook("twilio", "/twilio/voice", twilio_voice, "/twilio"),
+        webhook("telnyx", "/telnyx/voice", telnyx_voice, "/telnyx"),
+        webhook("plivo", "/plivo/answer", plivo_answer, "/plivo"),
+        webhook("vonage", "/vonage/answer", vonage_answer, "/vonage"),
+        webhook("jambonz", "/jambonz/hook", jambonz_hook, "/jambonz"),
     ]
