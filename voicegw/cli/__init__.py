@@ -36,13 +36,17 @@ def overrides(values: list[str] | None) -> dict[str, str]:
 @app.command()
 def serve(set_: SetOption = None) -> None:
     """Take calls until a signal ends it: SIGTERM lets calls in progress finish, Ctrl-C does not."""
-    from voicegw.cli.running import run_on_uvloop
+    from voicegw.cli.running import page_address, run_on_uvloop
     from voicegw.cli.running import serve as serve_calls
     from voicegw.observe.log import logging_to
 
+    def tell(url: str) -> None:
+        print(f"voicegw listening on {url}", flush=True)
+        print(f"softphone at {page_address(url)}", flush=True)
+
     settings = load_settings(overrides=overrides(set_))
     with logging_to(sys.stderr, settings.log.level):
-        run_on_uvloop(serve_calls(settings, lambda url: print(f"voicegw listening on {url}", flush=True)))
+        run_on_uvloop(serve_calls(settings, tell))
 
 
 @app.command()

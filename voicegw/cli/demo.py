@@ -21,7 +21,7 @@ from rich.text import Text
 
 from voicegw.cli.call import tell_missing
 from voicegw.cli.embedded_process import EmbeddedProvider, embedded_provider
-from voicegw.cli.running import address, listen, run_on_uvloop, running_gateway
+from voicegw.cli.running import address, listen, page_address, run_on_uvloop, running_gateway
 from voicegw.cli.view import ConversationView, fact, summary
 from voicegw.config import Settings, load_settings
 from voicegw.errors import ConfigError
@@ -149,10 +149,9 @@ async def _sample_call(
 
 def _invite(console: Console, url: str, provider: EmbeddedProvider) -> None:
     console.print()
-    console.print(
-        Text("The gateway stays up for the next caller:  ").append(url, style="bold"), soft_wrap=True
-    )
-    console.print(Text(f"  voicegw call FILE.wav --url {url}", style="dim"), soft_wrap=True)
+    page = page_address(url)
+    console.print(Text("Talk to it yourself, in a browser:  ").append(page, style="bold"), soft_wrap=True)
+    console.print(Text(f"  or: voicegw call FILE.wav --url {url}", style="dim"), soft_wrap=True)
     console.print(Text(f"  provider {provider.base_url} · Ctrl-C ends both", style="dim"), soft_wrap=True)
 
 

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from voicegw.config import Settings
 from voicegw.errors import ConfigError
@@ -40,6 +41,12 @@ def address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"ws://[{host}]:{port}/v1/call" if ":" in host else f"ws://{host}:{port}/v1/call"
+
+
+def page_address(url: str) -> str:
+    """Return where the softphone is, of the gateway that is called at `url`."""
+    parts = urlsplit(url)
+    return f"{parts.scheme.replace('ws', 'http')}://{parts.netloc}/"
 
 
 @contextlib.asynccontextmanager

@@ -12,21 +12,23 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from voicegw.agents.personas import load_personas
 from voicegw.config import Settings
-from voicegw.errors import ConfigError
+from voicegw.errors import ConfigError, GatewayFull
 from voicegw.providers.build import build_providers
 from voicegw.providers.http import AiohttpStreams, ByteStreams
 from voicegw.server.audiosocket import AudioSocketPort, announce_route
 from voicegw.server.gateway import Gateway
 from voicegw.server.keeping import Keeping
 from voicegw.server.recordings import recording_routes
+from voicegw.server.routes import NATIVE
 from voicegw.server.socket import CallSocket
 from voicegw.server.webhooks import webhook_routes
+from voicegw.web.softphone import softphone_routes
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +45,26 @@ async def readyz(request: Request) -> Response:
     return JSONResponse({"ready": status == 200, "calls": gateway.calls}, status_code=status)
 
 
+async def call_without_upgrade(request: Request) -> Response:
+    """What an upgrade would be answered now: a browser is not told why its WebSocket was refused."""
+    gateway: Gateway = request.app.state.gateway
+    try:
+        gateway.admit()
+    except GatewayFull as full:
+        headers = {"Retry-After": str(full.retry_after), "Cache-Control": "no-store"}
+        return PlainTextResponse(f"{full}\n", status_code=503, headers=headers)
+    headers = {"Upgrade": "websocket", "Cache-Control": "no-store"}
+    return PlainTextResponse("Calls come by WebSocket.\n", status_code=426, headers=headers)
+
+
 def make_app(gateway: Gateway) -> Starlette:
     """The HTTP routes around a gateway."""
     audiosocket = AudioSocketPort(gateway)
     routes = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
+        Route(NATIVE.path, call_without_upgrade),
+        *softphone_routes(gateway.personas, gateway.settings.persona.default),
         *webhook_routes(),
         *recording_routes(),
         announce_route(audiosocket),
