@@ -2,10 +2,13 @@
 
 import unicodedata
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sentence_cases import HARD
+from sentence_table import ours, table
 
 from voicegw.call.plain_text import PlainText, plain_text
 from voicegw.call.sentences import FIRST_WORDS, MAX_WEIGHT, SentenceChunker
@@ -607,6 +610,9 @@ MARKUP: list[tuple[str, str, str]] = [
     ("image", "đây là ![ảnh máy](a.png) ạ", "đây là ảnh máy ạ"),
     ("bullets", "- một\n* hai\n+ ba\n• bốn", "một hai ba bốn"),
     ("task-list", "- [ ] gọi lại\n- [x] đã giao", "gọi lại đã giao"),
+    ("table", "| Máy | Giá |\n|:---|---:|\n| Acer | 18 triệu |", "Máy, Giá Acer, 18 triệu"),
+    ("table-without-outer-bars", "Máy | Giá\n---|---\nAcer | 18 triệu", "Máy, Giá Acer, 18 triệu"),
+    ("bar", "chọn A|B nhé", "chọn A, B nhé"),
     ("quote", "> Em chào anh", "Em chào anh"),
     ("rule", "trên\n\n---\n\ndưới", "trên dưới"),
     ("fence", "```python\nprint\n```\nxong", "print xong"),
@@ -665,6 +671,30 @@ def test_sentences_end_where_a_speaker_would_pause(
 ) -> None:
     """A number or a name torn apart is what callers notice first in a machine's speech."""
     assert pieces_of("Ok.\n" + text, language, size) == ["Ok.", *expected]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [pytest.param(*case, id=f"{kind}-{n}") for kind, cases in HARD.items() for n, case in enumerate(cases)],
+)
+def test_hard_texts_are_cut_as_a_speaker_would(language: str, text: str, expected: list[str]) -> None:
+    """The list of the comparison with another splitter."""
+    assert ours(language, text) == expected
+
+
+def test_the_document_has_the_comparison_as_it_is() -> None:
+    """A table that nobody made again tells of another program."""
+    document = (Path(__file__).parent.parent / "docs" / "sentences.md").read_text(encoding="utf-8")
+    assert table() in document
+
+
+def test_later_pieces_grow() -> None:
+    """The first leaves early; behind it larger parts sound better, and cost fewer requests."""
+    text = "Dạ vâng. Em hiểu rồi. Anh chờ nhé. " * 6
+    words = [len(piece.split()) for piece in pieces_of(text)]
+    assert words[0] == 2
+    assert words[1:4] == [3, 5, 6]
+    assert min(words[4:-1]) >= 8
 
 
 @pytest.mark.parametrize("size", [1, None], ids=["by-character", "at-once"])
@@ -778,7 +808,7 @@ def test_a_flood_of_brackets_and_marks_takes_linear_work() -> None:
 
 
 ALPHABET = [
-    *"aăB Đệ1290  \n..,,!?…:;-—\"”'()[]*_`#>~\\/@đ。，中😊\u200d\ufe0f\ud83d\u0301",
+    *"aăB Đệ1290  \n..,,!?…:;|-—\"”'()[]*_`#>~\\/@đ。，中😊\u200d\ufe0f\ud83d\u0301",
     "Mr.",
     "TP.",
     "U.S.",

@@ -7,10 +7,11 @@ stop has to be for a sentence to end there:
     titles     never an end: a name or a place follows (Mr., Dr., TP., PGS.)
     numbered   an end unless a number follows (No. 5, Fig. 2)
     tails      an end unless the text goes on in lower case or with a number (5 p.m. today; v.v. và)
+    hours      an end unless a day or a time zone follows (5 p.m. Monday, 3 p.m. EST)
     initials   an end only before a word that opens sentences (the U.S. We …; Q. Bình Thạnh)
 
-The last group also takes every single capital letter and every "x.y" of parts of one or two letters; it
-needs no list except where a language uses small letters so.
+The group of initials also takes every single capital letter and every "x.y" of parts of one or two letters;
+it needs no list except where a language uses small letters so.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ class SentenceWords:
     numbered: frozenset[str]
     tails: frozenset[str]
     initials: frozenset[str]
+    hours: frozenset[str]
+    behind_hours: frozenset[str]
     starters: frozenset[str]  # with a capital: words that open a sentence and are hardly ever part of a name
     links: frozenset[str]  # lower case: a long sentence is best cut before one of these
 
@@ -44,10 +47,18 @@ _EN_TITLES = _words(
 _EN_NUMBERED = _words("No Nos no.s N° № Fig Figs Ext ext Apt Art Sec Ch Vol vol Nr nr p pp Ste Rm Tel tel")
 _EN_TAILS = _words(
     """
-    a.m p.m A.M P.M etc Inc Ltd
+    etc Inc Ltd
     Co co st ave Corp LLC Bros Jr Sr Esq Ave Blvd Rd Ln Hwy Sq Pl Bldg Dept dept est
     Est Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri min max hr
     hrs mins sec secs oz lb lbs ft kg km cm Ph.D M.D B.A M.A B.Sc M.Sc Univ misc incl excl
+    """
+)
+_HOURS = _words("a.m p.m A.M P.M")
+_BEHIND_HOURS = _words(
+    """
+    Monday Tuesday Wednesday Thursday Friday Saturday Sunday Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun
+    January February March April June July August September October November December
+    EST EDT CST CDT MST MDT PST PDT ET CT MT PT GMT BST CET UTC ICT Eastern Central Mountain Pacific
     """
 )
 _EN_STARTERS = _words(
@@ -101,6 +112,8 @@ _ENGLISH = SentenceWords(
     numbered=_EN_NUMBERED,
     tails=_EN_TAILS | _VI_TAILS_EVERYWHERE,
     initials=frozenset(),
+    hours=_HOURS,
+    behind_hours=_BEHIND_HOURS,
     starters=_EN_STARTERS,
     links=_EN_LINKS,
 )
@@ -112,6 +125,8 @@ _VIETNAMESE = SentenceWords(
     numbered=_ENGLISH.numbered - _VI_INITIALS,
     tails=_ENGLISH.tails,
     initials=_VI_INITIALS,
+    hours=_HOURS,
+    behind_hours=_BEHIND_HOURS,
     starters=(_ENGLISH.starters - _VI_NAMES) | _VI_STARTERS,
     links=_ENGLISH.links | _VI_LINKS,
 )

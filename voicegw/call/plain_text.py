@@ -5,7 +5,8 @@ and no character is looked at more than a fixed number of times. It knows nothin
 
 Removed: emphasis, code marks, headings, bullets, quote marks, rules, task boxes, link targets, backslashes of
 escapes, emoji, invisible characters. Kept: numbers of lists ("1."), keypad codes (*101#), a lone * between
-words, 2*3, snake_case. Where the removed thing stood between two words, a space takes its place.
+words, 2*3, snake_case. Where the removed thing stood between two words, a space takes its place; for the bar
+between two cells of a table a comma.
 """
 
 import re
@@ -23,7 +24,7 @@ _LONGEST_LINK_TARGET = 1000
 _LONGEST_KEYPAD_CODE = 24
 
 # A whole token of these, in the middle of a line, is handed on as it is. Most tokens are.
-_ORDINARY_TEXT = re.compile(r'[ "-)+-Z\]^a-z{-}¡-¬®-ɏ̀-ͯḀ-ỿ₫…“”‘’–—、-ヿ㐀-鿿가-힣！-～]*')
+_ORDINARY_TEXT = re.compile(r'[ "-)+-Z\]^a-z{}¡-¬®-ɏ̀-ͯḀ-ỿ₫…“”‘’–—、-ヿ㐀-鿿가-힣！-～]*')
 
 _NO_SPACE_BEFORE = frozenset(".,!?;:…)]}»”’。，！？；：、")
 _BULLETS = frozenset("•●▪◦‣■►∙")
@@ -54,6 +55,7 @@ _BANG: Final = 6
 _EMOJI: Final = 7
 _JOINER: Final = 8  # holds an emoji sequence together, and is a letter's business in some scripts
 _NOTHING: Final = 9  # invisible
+_BAR: Final = 10  # between the cells of a table
 
 _SKIPPED_AT_LINE_START = frozenset({_SPACE, _NEWLINE, _EMOJI, _JOINER, _NOTHING})
 
@@ -77,7 +79,7 @@ def _kind_of(char: str) -> int:
         return _NEWLINE
     if char in "*_~`":
         return _MARK
-    named = {"[": _BRACKET, "\\": _BACKSLASH, "!": _BANG, "\u200d": _JOINER}.get(char)
+    named = {"|": _BAR, "[": _BRACKET, "\\": _BACKSLASH, "!": _BANG, "\u200d": _JOINER}.get(char)
     if named is not None:
         return named
     if char.isspace():
@@ -130,6 +132,8 @@ class PlainText:
         self._last = "\n"  # the last character handed on
         self._count = 0  # characters handed on
         self._marked_at = -2  # `_count` at the last emphasis or code mark
+        self._bar = False  # a bar of a table, and nothing behind it yet
+        self._row = False  # the line began with one
         self._joint = False  # markup was removed since `_last`
         self._emoji = False  # an emoji was removed since the last word or punctuation
         self._underline = False  # an underscore emphasis is open
@@ -143,7 +147,8 @@ class PlainText:
 
     def push(self, text: str) -> str:
         """Take the next part of the text; return what is certain of it so far."""
-        if self._state == _IN_TEXT and not self._joint and not self._emoji and _ORDINARY_TEXT.fullmatch(text):
+        held = self._joint or self._emoji or self._bar
+        if self._state == _IN_TEXT and not held and _ORDINARY_TEXT.fullmatch(text):
             if text:
                 self._last = text[-1]
                 self._count += len(text)
@@ -208,6 +213,7 @@ class PlainText:
         elif kind == _SPACE:
             self._give(" ")
         elif kind == _NEWLINE:
+            self._bar = self._row = False  # the one at the end of a row
             self._give("\n")
             self._state, self._underline = _IN_LINE, False
         elif kind == _MARK:
@@ -223,12 +229,17 @@ class PlainText:
                 self._give(char)
         elif kind == _EMOJI:
             self._emoji = True
+        elif kind == _BAR:
+            self._bar = True
         elif kind == _JOINER and not self._emoji:
             self._give(char)
 
     def _take_at_line_start(self, char: str) -> None:
         kind = _KINDS[char]
-        if char in _BULLETS or char == ">" or kind in (_SPACE, _NEWLINE, _EMOJI, _NOTHING):
+        if char in _BULLETS or char == ">" or kind in (_SPACE, _NEWLINE, _EMOJI, _NOTHING, _BAR):
+            self._row = kind == _BAR or (self._row and kind != _NEWLINE)
+            return
+        if char == ":" and self._row:
             return
         if char in "#-+" or kind == _MARK:
             self._start_run(char, on_line=True)
@@ -238,6 +249,12 @@ class PlainText:
 
     def _give(self, char: str) -> None:
         """Hand a character on, with the space that removed things leave before it."""
+        if self._bar and char not in " \n":
+            # Cells are spoken with a pause between them.
+            self._bar = False
+            if self._last == " ":
+                self._out.append(UNSPACE)
+            self._out.append(", " if self._last not in "\n" else "")
         if char not in " \n":
             if self._emoji:
                 if char in _NO_SPACE_BEFORE:
@@ -312,6 +329,9 @@ class PlainText:
         run, count, on_line = self._run, self._run_count, self._run_on_line
         blank = not following or following.isspace()
         line_end = not following or _KINDS[following] == _NEWLINE
+        if run == "-" and on_line and (self._row or following == "|") and (line_end or following in "|: "):
+            self._state, self._row = _IN_LINE, True  # the row of dashes below the head of a table
+            return False
         if on_line and self._is_line_marker(blank, line_end):
             self._state = _IN_LINE
             return False

@@ -23,8 +23,10 @@ FIRST_CLAUSE_WORDS = 5
 # than the second figure.
 FIRST_WORDS = 14
 FIRST_LEAST_WORDS = 8
-# A later piece with fewer words is spoken together with the next.
-SHORT_WORDS = 3
+# A later piece with fewer words is spoken together with the next sentence: the second one soon, so that the
+# voice does not stop behind the first, later ones in larger parts, which sound better and cost less. A line
+# of its own needs no more than the first of these.
+LEAST_WORDS = (3, 4, 6, 8)
 # 30 s of speech at 15 letters a second, less a margin. Digits and East Asian characters take longer to say.
 MAX_WEIGHT = 400
 
@@ -104,6 +106,7 @@ class _Verdict(IntEnum):
     UNLESS_NUMBER = 3
     UNLESS_TAIL = 4
     IF_STARTER = 5
+    UNLESS_DAY = 6  # "5 p.m. Monday", "3 p.m. EST"
 
 
 class SentenceChunker:
@@ -115,7 +118,7 @@ class SentenceChunker:
 
     - The first piece leaves at the first sentence end, or earlier at a clause mark, or after `FIRST_WORDS`
       words.
-    - Later pieces are whole sentences; one of fewer than `SHORT_WORDS` words is joined with the next,
+    - Later pieces are whole sentences; one of fewer than `LEAST_WORDS` words is joined with the next,
       unless it is a line without any mark at its end (an item of a list), which needs the pause.
     - No piece weighs more than `MAX_WEIGHT` (one per character, more for digits and East Asian characters).
 
@@ -146,6 +149,7 @@ class SentenceChunker:
 
     def _begin(self) -> None:
         self._first = True
+        self._later = 0  # pieces behind the first
         self._fresh_line = True  # the next token is the first one on its line
         self._gap = False  # white space follows the last character of the buffer
         self._clear()
@@ -276,11 +280,21 @@ class SentenceChunker:
 
     def _is_end_without_space(self, char: str, kind: int) -> bool:
         if any(mark in _SURE_ENDERS for mark in self._buf[self._ender :]):
-            return True
+            # 「はい。」と言う: the sentence goes on around the quoted one.
+            return not (self._closed and char in "とっ")
         if kind == _IDEOGRAPH:
             return True
-        # "Vâng!Em": a slip; but not the query of an address.
-        return self._strong and char.isupper() and not set("/@=&") & set(self._buf[self._token : self._ender])
+        if not char.isupper():
+            return False
+        token = self._buf[self._token : self._ender]
+        if self._strong:
+            # "Vâng!Em": a slip; but not the query of an address.
+            return not set("/@=&") & set(token)
+        # "ạ.Em": the same with a full stop, behind a word in small letters and of no address.
+        word = "".join(token)
+        return (
+            word.isalpha() and word.islower() and (len(word) > 1 or not word.isascii()) and word != "www"
+        ) and not self._closed
 
     def _judge_mark(self) -> _Verdict:
         """Judge the mark before a space by the word that it belongs to."""
@@ -305,6 +319,8 @@ class SentenceChunker:
             return _Verdict.UNLESS_TAIL if word in STREETS and self._follows_number() else _Verdict.NO_END
         if word in words.numbered:
             return _Verdict.UNLESS_NUMBER
+        if word in words.hours:
+            return _Verdict.UNLESS_DAY
         if word in words.tails:
             return _Verdict.UNLESS_TAIL
         if word in words.initials or self._is_initials(word):
@@ -347,11 +363,11 @@ class SentenceChunker:
             on = on or char in "(["
         elif verdict is _Verdict.UNLESS_NUMBER:
             on = on or kind == _DIGIT or char == "#"
-        elif verdict in (_Verdict.UNLESS_TAIL, _Verdict.IF_STARTER):
+        elif verdict in (_Verdict.UNLESS_TAIL, _Verdict.IF_STARTER, _Verdict.UNLESS_DAY):
             on = on or not (letter or char in _QUOTES)
         if on:
             return
-        if verdict is _Verdict.IF_STARTER and kind == _LETTER:
+        if verdict in (_Verdict.IF_STARTER, _Verdict.UNLESS_DAY) and kind == _LETTER:
             self._wait = _NEXT_WORD
             return
         self._end_sentence(self._end)
@@ -360,12 +376,17 @@ class SentenceChunker:
         """Judge a possible end by the word behind the space, now complete."""
         self._wait = _NO_WAIT
         word = "".join(self._buf[self._end :]).strip()
+        if self._verdict is _Verdict.UNLESS_DAY:
+            if word not in self._words.behind_hours:
+                self._end_sentence(self._end)
+            return
         if word in self._words.starters and not (len(word) == 1 and following == "."):
             self._end_sentence(self._end)
 
     def _end_sentence(self, end: int) -> None:
         self._wait = _NO_WAIT
-        if self._has_word and (self._first or self._half_words >= 2 * SHORT_WORDS):
+        least = LEAST_WORDS[min(self._later, len(LEAST_WORDS) - 1)]
+        if self._has_word and (self._first or self._half_words >= 2 * least):
             self._cut(end)
 
     def _end_line(self) -> None:
@@ -374,7 +395,7 @@ class SentenceChunker:
         self._token_counted = False
         self._gap = bool(self._buf)
         if self._has_word and (
-            self._first or self._half_words >= 2 * SHORT_WORDS or _KINDS[self._buf[-1]] <= _IDEOGRAPH
+            self._first or self._half_words >= 2 * LEAST_WORDS[0] or _KINDS[self._buf[-1]] <= _IDEOGRAPH
         ):
             self._cut(len(self._buf))
 
@@ -389,6 +410,7 @@ class SentenceChunker:
         self._clear()
         if any(char.isalnum() for char in piece):
             self._out.append(piece)
+            self._later += not self._first
             self._first = False
         for char in rest:
             self._take(char, _KINDS[char])
