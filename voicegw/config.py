@@ -381,6 +381,7 @@ class JambonzSettings(PeerSettings):
         True, description="agent audio as binary messages; else as `playAudio`, sentence by sentence"
     )
     api_key: str = Field("", repr=False, description="REST key: calls are then hung up by REST")
+    account_sid: str = Field("", description="jambonz account, for REST")
     api_url: str = Field("", description="jambonz's REST address, as https://jambonz.cloud/api")
 
 

@@ -89,6 +89,23 @@ def call(
 
 
 @app.command()
+def dial(
+    connection_id: Annotated[str, typer.Argument(help="MEDIA_WEBSOCKET_CONNECTION_ID of the channel.")],
+    gateway: Annotated[str, typer.Option(help="Address of the gateway.")] = "http://127.0.0.1:8080",
+    token: Annotated[str, typer.Option(help="The operator's token; by default from the settings.")] = "",
+    persona: Annotated[str, typer.Option(help="Agent that speaks.")] = "",
+    caller: Annotated[str, typer.Option(help="Who is called, for the records.")] = "",
+    called: Annotated[str, typer.Option(help="From which number, for the records.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Have a running gateway connect to a channel that waits in Asterisk (WebSocket/INCOMING)."""
+    from voicegw.cli.dial import run_dial
+
+    token = token or load_settings().carriers.operator_token
+    raise typer.Exit(run_dial(connection_id, gateway, token, persona, caller, called, json))
+
+
+@app.command()
 def check(set_: SetOption = None, json: JsonOption = False) -> None:
     """Try the configured providers: key, models, and a round trip of each with its time."""
     from voicegw.cli.check import run_check

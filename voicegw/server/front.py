@@ -24,6 +24,7 @@ from voicegw.providers.http import AiohttpStreams, ByteStreams
 from voicegw.server.audiosocket import AudioSocketPort, announce_route
 from voicegw.server.gateway import Gateway
 from voicegw.server.keeping import Keeping
+from voicegw.server.operator import operator_routes
 from voicegw.server.recordings import recording_routes
 from voicegw.server.routes import NATIVE
 from voicegw.server.socket import CallSocket
@@ -66,6 +67,7 @@ def make_app(gateway: Gateway) -> Starlette:
         Route(NATIVE.path, call_without_upgrade),
         *softphone_routes(gateway.personas, gateway.settings.persona.default),
         *webhook_routes(),
+        *operator_routes(),
         *recording_routes(),
         announce_route(audiosocket),
     ]

@@ -19,6 +19,7 @@ from voicegw.server.clips import Clips
 from voicegw.server.keeping import Keeping
 from voicegw.server.links import Links
 from voicegw.server.peers import Peers
+from voicegw.server.rest import CallControl, HttpControl
 from voicegw.server.session import Line, Session
 from voicegw.server.ticker import Ticker
 from voicegw.store.journal import Journal
@@ -52,6 +53,7 @@ class Gateway:
         self.personas = personas
         self.providers = providers
         self.peers = Peers(settings)
+        self.control: CallControl = HttpControl(settings)
         self.ticker = Ticker(asyncio.get_running_loop())
         voices = settings.resolved("tts")
         self.clips = Clips(Path(settings.store.data_dir) / "clips", f"{voices.base_url} {voices.model}")
@@ -158,8 +160,32 @@ class Gateway:
             # What a client gives as its reason is a caller's word: it stays in the journal.
             reason = "caller" if session.hung_up_by_caller else session.end_reason
             log.info("call %s ended: %s", session.call_id, reason)
+            if not (session.hung_up_by_caller or session.transferred):
+                # Closing the stream alone does not end the telephone call everywhere.
+                await self.control.hang_up(carrier.name, session.start.external_id)
             if self.keeping is not None:
                 await self.keeping.end(session.call_id, about, session.timeline, reason, tape)
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The calls in progress."""
+        return tuple(self._sessions.values())
+
+    def find(self, call_id: str) -> Session | None:
+        """The call in progress with this id."""
+        return next((found for found in self._sessions.values() if found.call_id == call_id), None)
+
+    async def transfer(self, session: Session, target: str) -> bool:
+        """Hand a caller over, who hears an open line meanwhile. Returns whether the carrier does."""
+        session.hold(True)
+        external_id = session.start.external_id
+        done = session.say_transfer(target) or await self.control.transfer(
+            session.carrier_name, external_id, target
+        )
+        session.transferred = session.transferred or done
+        if not done:
+            session.hold(False)
+        return done
 
     def resume(self, token: str) -> Session:
         """Return the call that `token` goes on with. Raises CarrierError when it is over or unknown."""
@@ -194,4 +220,5 @@ class Gateway:
         self.ticker.close()
         if self.keeping is not None:
             await self.keeping.close()
+        await self.control.aclose()
         await self.providers.aclose()

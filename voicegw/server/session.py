@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from voicegw.agents.personas import Persona
 from voicegw.audio.level import for_recognition
+from voicegw.audio.noise import comfort_noise
 from voicegw.audio.pcm import FRAME_BYTES
 from voicegw.call import commands as c
 from voicegw.call import events as e
@@ -112,6 +113,7 @@ class Session:
         self._early_messages: list[Message] = []
         self.end_reason = ""
         self.hung_up_by_caller = False
+        self.transferred = False
 
     @property
     def ended(self) -> bool:
@@ -251,6 +253,31 @@ class Session:
         if self._line is not None:
             for message in messages:
                 self._line.send(message)
+
+    # Commands from outside of the call
+
+    @property
+    def carrier_name(self) -> str:
+        """The protocol of the call's connection."""
+        return self._carrier.name if self._carrier is not None else ""
+
+    def hold(self, on: bool) -> None:
+        """Let the caller hear an open line while nothing is said, or end that."""
+        self._mouth.hold(comfort_noise() if on else None)
+        self._pump()
+        self._wake()
+
+    def press(self, digits: str) -> bool:
+        """Press keys towards the caller's side. Returns False where the protocol has no word for it."""
+        messages = self._carrier.dtmf(digits) if self._carrier is not None else ()
+        self._send(messages)
+        return bool(messages)
+
+    def say_transfer(self, target: str) -> bool:
+        """Ask the other side to hand over. Returns False where the protocol has no word for it."""
+        messages = self._carrier.transfer(target) if self._carrier is not None else ()
+        self._send(messages)
+        return bool(messages)
 
     # Events and commands
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from xml.sax.saxutils import escape
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -129,6 +130,12 @@ def plivo_answer(url: str, found: Fields, settings: Settings) -> Response:
     return Response(xml, media_type="text/xml")
 
 
+def plivo_transfer(url: str, found: Fields, settings: Settings) -> Response:
+    """Plivo's XML that dials the number to which a call is handed over."""
+    number = escape(found.get("to", ""))
+    return Response(f"<Response><Dial><Number>{number}</Number></Dial></Response>", media_type="text/xml")
+
+
 def vonage_answer(url: str, found: Fields, settings: Settings) -> Response:
     """An NCCO that connects the call."""
     told = parameters(found, "from", "to", settings.vonage)
@@ -151,6 +158,7 @@ def webhook_routes() -> list[Route]:
         webhook("twilio", "/twilio/voice", twilio_voice, "/twilio"),
         webhook("telnyx", "/telnyx/voice", telnyx_voice, "/telnyx"),
         webhook("plivo", "/plivo/answer", plivo_answer, "/plivo"),
+        webhook("plivo", "/plivo/transfer", plivo_transfer, "/plivo"),
         webhook("vonage", "/vonage/answer", vonage_answer, "/vonage"),
         webhook("jambonz", "/jambonz/hook", jambonz_hook, "/jambonz"),
     ]
