@@ -93,6 +93,7 @@ def test_every_setting_can_be_set_by_its_variable() -> None:
         "codec": "PCMA",
         "byte_order": "big",
         "first_max_ms": "3000",
+        "secret": "s" * 32,
     }
     for dotted, field in setting_fields().items():
         name = dotted.partition(".")[2]

@@ -68,6 +68,8 @@ class ServerSettings(Group):
     )
     handshake_s: float = Field(10.0, gt=0, description="a WebSocket handshake must be complete within this")
     resume_grace_s: float = Field(30.0, ge=0, description="a call outlives its socket by this")
+    tls_cert: str = Field("", description="file of the certificate chain (PEM): the port speaks TLS itself")
+    tls_key: str = Field("", description="file of its private key (PEM)")
     link_s: float = Field(900.0, gt=0, description="links to recordings hold this long")
     drain_s: float = Field(300.0, ge=0, description="after SIGTERM running calls have this long to finish")
 
@@ -216,6 +218,40 @@ class StoreSettings(Group):
         "", repr=False, description="database of call records: postgresql://…; empty: SQLite in `data_dir`"
     )
     keep_days: int = Field(0, ge=0, description="records, recordings, journals are kept so long; 0: for ever")
+
+
+class DoorSettings(Group):
+    """Who may call, and when one more call is too many: docs/security.md."""
+
+    secret: str = Field("", repr=False, description="signs tokens and links; set: callers need a token")
+    audience: str = Field("voicegw", min_length=1, description="for whom tokens are made")
+    open_to_anyone: bool = Field(
+        False, description="listen to other machines without a secret: anyone may call at your expense"
+    )
+    origins: tuple[str, ...] = Field(
+        (), description="web pages that may call (https://shop.example), beside the gateway's own"
+    )
+    calls_per_address: int = Field(0, ge=0, description="connections of one address at once; 0: no limit")
+    calls_per_token: int = Field(0, ge=0, description="connections of one token at once; 0: no limit")
+    failures_per_minute: int = Field(
+        30, ge=0, description="refused attempts of one address before it has to wait; 0: no limit"
+    )
+    max_connections: int = Field(
+        2000, ge=1, description="TCP connections at once, calls included; one more is closed at once"
+    )
+    max_late_ms: float = Field(
+        20.0, gt=0, description="agent frames later than this (p99 of the last seconds): no further call"
+    )
+    max_memory_mb: float = Field(
+        0.0, ge=0, description="more memory than this: no further call; 0: 90 % of the container's limit"
+    )
+
+    @field_validator("secret")
+    @classmethod
+    def _is_secret(cls, value: str) -> str:
+        if value and len(value) < 32:
+            raise ValueError("expected at least 32 characters; voicegw token --new-secret makes one")
+        return value
 
 
 class LogSettings(Group):
@@ -418,6 +454,7 @@ class Settings(BaseSettings):
     persona: PersonaSettings = Field(default_factory=PersonaSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    door: DoorSettings = Field(default_factory=DoorSettings)
     carriers: CarriersSettings = Field(default_factory=CarriersSettings)
     twilio: TwilioSettings = Field(default_factory=TwilioSettings)
     telnyx: TelnyxSettings = Field(default_factory=TelnyxSettings)

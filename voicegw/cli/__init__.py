@@ -14,6 +14,10 @@ app = typer.Typer(
 )
 personas_app = typer.Typer(help="The agents that answer.", no_args_is_help=True)
 app.add_typer(personas_app, name="personas")
+calls_app = typer.Typer(help="Calls that are over.", no_args_is_help=True)
+app.add_typer(calls_app, name="calls")
+db_app = typer.Typer(help="The database of call records.", no_args_is_help=True)
+app.add_typer(db_app, name="db")
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="GROUP.NAME=VALUE", help="Override a setting; repeatable."),
@@ -128,6 +132,93 @@ def embedded(
         raise ConfigError(str(error)) from error
     except OSError as error:
         raise ConfigError(f"cannot listen on {host}, port {port}: {error.strerror}") from error
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Whose token it is; limits and logs go by it.")] = "",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What it allows: call, supervise, operate; repeatable.")
+    ] = None,
+    lifetime: Annotated[str, typer.Option(help="How long it holds: 90s, 15m, 12h, 30d.")] = "30d",
+    once: Annotated[bool, typer.Option("--once", help="It opens one connection: for a browser.")] = False,
+    new_secret: Annotated[
+        bool, typer.Option("--new-secret", help="Print a new secret for VOICEGW_DOOR__SECRET instead.")
+    ] = False,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Issue a token with which callers, supervisors or operators come in."""
+    from voicegw.cli.token import print_secret, print_token
+
+    if new_secret:
+        print_secret()
+    else:
+        settings = load_settings(overrides=overrides(set_))
+        print_token(settings, name, scope or ["call"], lifetime, once=once, as_json=json)
+
+
+@app.command()
+def forget(
+    who: Annotated[str, typer.Argument(help="The caller's number, or the external id of a call.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Remove all that is kept of one caller: records, recordings, journals, what waits in the spool."""
+    from voicegw.cli.calls import run_forget
+
+    raise typer.Exit(run_forget(load_settings(overrides=overrides(set_)), who, yes=yes, as_json=json))
+
+
+@calls_app.command("list")
+def calls_list(
+    since: Annotated[str, typer.Option(help="From this time on: 2026-11-25, or 36h, 7d.")] = "",
+    until: Annotated[str, typer.Option(help="Before this time.")] = "",
+    caller: Annotated[str, typer.Option(help="Of this number.")] = "",
+    persona: Annotated[str, typer.Option(help="Of this persona.")] = "",
+    outcome: Annotated[str, typer.Option(help="That ended so: caller, idle, killed, …")] = "",
+    verdict: Annotated[str, typer.Option(help="With this grade.")] = "",
+    limit: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 50,
+    export: Annotated[str, typer.Option(help="csv or jsonl, on standard output, all columns.")] = "",
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List calls, the newest first."""
+    from voicegw.cli.calls import run_list
+    from voicegw.store.queries import Filter
+
+    settings = load_settings(overrides=overrides(set_))
+    wanted = Filter.of(since, until, caller=caller, persona=persona, outcome=outcome, verdict=verdict)
+    raise typer.Exit(run_list(settings, wanted, limit, export="jsonl" if json else export))
+
+
+@calls_app.command("show")
+def calls_show(
+    call_id: Annotated[str, typer.Argument(help="The call's id, or its beginning.")],
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show one call: what was said and heard, where the gaps went, tools, how it ended."""
+    from voicegw.cli.calls import run_show
+
+    raise typer.Exit(run_show(load_settings(overrides=overrides(set_)), call_id, as_json=json))
+
+
+@db_app.command("upgrade")
+def db_upgrade(set_: SetOption = None) -> None:
+    """Bring the database's schema up to date."""
+    from voicegw.cli.calls import run_upgrade
+
+    raise typer.Exit(run_upgrade(load_settings(overrides=overrides(set_))))
+
+
+@db_app.command("status")
+def db_status(set_: SetOption = None, json: JsonOption = False) -> None:
+    """Say where call records are, at which revision, and how many wait in the spool."""
+    from voicegw.cli.calls import run_status
+
+    raise typer.Exit(run_status(load_settings(overrides=overrides(set_)), as_json=json))
 
 
 @personas_app.command("list")

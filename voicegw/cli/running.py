@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from voicegw.config import Settings
 from voicegw.errors import ConfigError
+from voicegw.server.door import check_listening
 from voicegw.server.front import GatewayServer, make_gateway, make_server, settled_memory
 
 T = TypeVar("T")
@@ -36,11 +37,12 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def address(listener: socket.socket) -> str:
+def address(listener: socket.socket, *, tls: bool = False) -> str:
     """Return the URL for callers. A gateway that listens everywhere is called on this machine."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"ws://[{host}]:{port}/v1/call" if ":" in host else f"ws://{host}:{port}/v1/call"
+    scheme = "wss" if tls else "ws"
+    return f"{scheme}://[{host}]:{port}/v1/call" if ":" in host else f"{scheme}://{host}:{port}/v1/call"
 
 
 def page_address(url: str) -> str:
@@ -77,7 +79,8 @@ async def running_gateway(settings: Settings, listener: socket.socket) -> AsyncI
 
 async def serve(settings: Settings, tell: Callable[[str], None]) -> None:
     """Serve until a signal ends it. `tell` gets the URL once calls are taken. Raises ConfigError."""
+    check_listening(settings)
     listener = listen(settings.server.host, settings.server.port)
     async with running_gateway(settings, listener) as serving:
-        tell(address(listener))
+        tell(address(listener, tls=bool(settings.server.tls_cert)))
         await asyncio.wait([serving])

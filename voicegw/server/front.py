@@ -11,6 +11,7 @@ from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -25,6 +26,7 @@ from voicegw.server.audiosocket import AudioSocketPort, announce_route
 from voicegw.server.gateway import Gateway
 from voicegw.server.keeping import Keeping
 from voicegw.server.operator import operator_routes
+from voicegw.server.policy import Policy
 from voicegw.server.recordings import recording_routes
 from voicegw.server.routes import NATIVE
 from voicegw.server.socket import CallSocket
@@ -71,10 +73,14 @@ def make_app(gateway: Gateway) -> Starlette:
         *recording_routes(),
         announce_route(audiosocket),
     ]
-    app = Starlette(routes=routes)
+    app = Starlette(routes=routes, middleware=[Middleware(Policy)])
     app.state.audiosocket = audiosocket
     app.state.gateway = gateway
     return app
+
+
+# A request's body may take this many times as long as its head.
+BODY_TIMES = 6
 
 
 class GuardedHttp(H11Protocol):
@@ -83,13 +89,34 @@ class GuardedHttp(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first request `server.handshake_s` to be there."""
         super().connection_made(transport)
-        gateway: Gateway = self.config.app.state.gateway  # type: ignore[union-attr]
-        self._guard = self.loop.call_later(gateway.settings.server.handshake_s, self._cut)
+        settings: Settings = self.config.app.state.gateway.settings  # type: ignore[union-attr]
+        self._waited = False  # for a body, once
+        self._handshake_s = settings.server.handshake_s
+        self._guard = self.loop.call_later(self._handshake_s, self._cut)
+        if len(self.connections) > settings.door.max_connections:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """A further request on this connection has as long as the first one."""
+        if self._guard.when() <= self.loop.time() and self._between_requests():
+            self._waited = False
+            self._guard = self.loop.call_later(self._handshake_s, self._cut)
+        super().data_received(data)
+
+    def _between_requests(self) -> bool:
+        cycle = getattr(self, "cycle", None)
+        return cycle is None or cycle.response_complete
 
     def _cut(self) -> None:
-        # No request-response cycle yet, and no upgrade: only a beginning of a request, or nothing.
-        if getattr(self, "cycle", None) is None and self.transport.get_protocol() is self:
+        """Only a beginning of a request has come, or of its body, or nothing."""
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:
+            return
+        if self._between_requests() or (self.cycle.more_body and self._waited):
             self.transport.abort()
+        elif self.cycle.more_body:
+            # A photo over a slow line takes longer than a request's head.
+            self._waited = True
+            self._guard = self.loop.call_later(BODY_TIMES * self._handshake_s, self._cut)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The timer goes with the connection."""
@@ -195,12 +222,17 @@ def make_server(settings: Settings, gateway: Gateway) -> GatewayServer:
         http=GuardedHttp,
         ws=CallSocket,
         lifespan="off",
+        ssl_certfile=settings.server.tls_cert or None,
+        ssl_keyfile=settings.server.tls_key or None,
         access_log=False,
         log_config=None,
         # Calls have been ended before; what is left are half-open handshakes.
         timeout_graceful_shutdown=2,
     )
-    config.load()
+    try:
+        config.load()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"server.tls_cert, server.tls_key: {error}") from error
     # uvicorn wraps the application; the call sockets need the gateway behind it.
     config.app = app
     return GatewayServer(config, gateway)

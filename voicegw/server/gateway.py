@@ -15,7 +15,9 @@ from voicegw.config import Settings
 from voicegw.errors import CarrierError, GatewayFull
 from voicegw.observe.quantile import Recent
 from voicegw.providers.build import Providers
+from voicegw.server.admission import Admission
 from voicegw.server.clips import Clips
+from voicegw.server.door import Door
 from voicegw.server.keeping import Keeping
 from voicegw.server.links import Links
 from voicegw.server.peers import Peers
@@ -49,12 +51,14 @@ class Gateway:
             name: hashlib.sha256(repr(persona).encode()).hexdigest()[:12]
             for name, persona in personas.items()
         }
-        self.links = Links(secrets.token_bytes(32))
+        self.door = Door(settings)
+        self.links = Links(settings.door.secret.encode() or secrets.token_bytes(32))
         self.personas = personas
         self.providers = providers
         self.peers = Peers(settings)
         self.control: CallControl = HttpControl(settings)
         self.ticker = Ticker(asyncio.get_running_loop())
+        self.admission = Admission(settings, self.ticker.lateness)
         voices = settings.resolved("tts")
         self.clips = Clips(Path(settings.store.data_dir) / "clips", f"{voices.base_url} {voices.model}")
         self.waits = Recent(USUAL_OF)
@@ -81,8 +85,7 @@ class Gateway:
         """Raise GatewayFull when no further connection may begin a call."""
         if self.draining:
             raise GatewayFull("the gateway is shutting down", retry_after=5)
-        if self.calls + self.arrivals >= self.settings.server.max_calls:
-            raise GatewayFull(f"all {self.settings.server.max_calls} calls are in use", retry_after=5)
+        self.admission.check(self.calls + self.arrivals)
 
     def begin(self, start: Start, line: Line, carrier: Carrier) -> Session:
         """Begin a call. Raises CarrierError for an unknown persona, or when no journal can be written."""

@@ -30,9 +30,10 @@ _OWN: dict[str, Callable[[Handshake, Mapping[str, str], Settings], str]] = {
 class Refused(VoicegwError):
     """A peer may not connect; `status` and the message are for it."""
 
-    def __init__(self, status: HTTPStatus, message: str) -> None:
+    def __init__(self, status: HTTPStatus, message: str, *, retry_after: int = 0) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after  # in seconds; 0: not told
 
 
 class Peers:

@@ -16,6 +16,7 @@ from voicegw.carriers.base import Handshake, Start
 from voicegw.carriers.fields import identity, texts
 from voicegw.errors import GatewayFull
 from voicegw.server.arrival import Arrival, start_of_query
+from voicegw.server.door import Guest
 from voicegw.server.line import WebSocketLine, wire_log
 from voicegw.server.peers import Refused, forwarded_peer
 from voicegw.server.routes import NATIVE, Route, no_route, route_of
@@ -29,6 +30,7 @@ class CallSocket(WebSocketLine):
         self._server = ServerProtocol(logger=wire_log)
         super().__init__(gateway, self._server)
         self._connections: set[Any] = server_state.connections
+        self._guest: Guest | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Take over a connection whose request says upgrade."""
@@ -38,6 +40,9 @@ class CallSocket(WebSocketLine):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._connections.discard(self)
+        if self._guest is not None:
+            guest, self._guest = self._guest, None
+            self._gateway.door.leave(guest)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -68,8 +73,9 @@ class CallSocket(WebSocketLine):
             self._gateway.peers.check(route.name, handshake)
             if not start.resume_token:
                 self._gateway.admit()
+            self._guest = self._gateway.door.enter(route.name, handshake, resumes=bool(start.resume_token))
         except Refused as refused:
-            self._refuse(refused.status, f"{refused}\n")
+            self._refuse(refused.status, f"{refused}\n", retry_after=refused.retry_after)
             return
         except GatewayFull as full:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, f"{full}\n", retry_after=full.retry_after)
@@ -106,5 +112,5 @@ class CallSocket(WebSocketLine):
 def start_of(route: Route, handshake: Handshake) -> Start:
     """What the address tells about the call."""
     if route is NATIVE:
-        return start_of_query(handshake.query)
+        return start_of_query({name: text for name, text in handshake.query.items() if name != "token"})
     return identity(texts(dict(handshake.query)))

@@ -8,6 +8,8 @@ import asyncio
 import heapq
 from typing import Protocol
 
+from voicegw.observe.lateness import Lateness
+
 SLOT_S = 0.005
 
 
@@ -33,6 +35,7 @@ class Ticker:
         self._armed = 0
         self._woken = 0  # the newest slot whose clients were woken
         self.late_s = 0.0  # how late the newest slot was
+        self.lateness = Lateness()
 
     def schedule(self, client: Ticked, when: float) -> None:
         """Wake `client` at `when` (loop time) or up to 5 ms later; replaces its earlier wish."""
@@ -76,6 +79,7 @@ class Ticker:
         self._handle = None
         now = self._loop.time()
         self.late_s = max(0.0, now - self._armed * SLOT_S)
+        self.lateness.add(self.late_s, now)
         # A little early is on time: the loop's timers have a resolution.
         last = self._woken = int((now + 0.0005) / SLOT_S)
         while self._heap and self._heap[0] <= last:

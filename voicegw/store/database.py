@@ -5,6 +5,7 @@ because a database that others use too is not changed in passing.
 """
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -99,6 +100,8 @@ class Database:
 
     async def revision(self) -> str | None:
         """The schema's revision; None when there is none. Raises StoreError."""
+        if self.is_sqlite and not os.path.exists(str(self.url.database)):  # noqa: ASYNC240 (a stat)
+            return None
         async with self.begin() as connection:
             return await connection.run_sync(
                 lambda sync: MigrationContext.configure(sync).get_current_revision()
