@@ -1,6 +1,6 @@
 """A `Call` without ear, mouth and driver: events by hand, and what it says to do about them."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from voicegw.audio.pcm import SAMPLES_PER_MS
 from voicegw.call import commands as c
@@ -24,10 +24,14 @@ PHRASES = Phrases(
 
 
 def call_settings(
-    *, phrases: Phrases = PHRASES, turns: TurnSettings | None = None, limits: LimitSettings | None = None
+    *,
+    phrases: Phrases = PHRASES,
+    turns: TurnSettings | None = None,
+    limits: LimitSettings | None = None,
+    **more: Any,
 ) -> CallSettings:
     """Settings of a short-spoken agent."""
-    return CallSettings("test", "en", "Be brief.", phrases, turns or TURNS, limits or LimitSettings())
+    return CallSettings("test", "en", "Be brief.", phrases, turns or TURNS, limits or LimitSettings(), **more)
 
 
 def samples(ms: float) -> int:

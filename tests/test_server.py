@@ -113,7 +113,7 @@ async def test_only_the_token_resumes_a_call(tmp_path: Path) -> None:
         ('{"type": "text", "text": "hi", "colour": "red"}', "bad_event"),
         ('{"type": "dtmf", "digit": "12"}', "bad_event"),
         ('{"type": "played", "speech_id": -1}', "bad_event"),
-        ('{"type": "image", "data": "…"}', "image_not_supported"),
+        ('{"type": "image", "data": "…"}', "bad_image"),
         ('{"type": "start", "persona": "giao-hang"}', "persona_fixed"),
     ],
 )

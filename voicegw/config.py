@@ -26,7 +26,15 @@ from typing import Any, Literal, Self, get_origin
 from urllib.parse import urlsplit
 
 from dotenv.parser import parse_stream
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -465,6 +473,14 @@ class Settings(BaseSettings):
     jambonz: JambonzSettings = Field(default_factory=JambonzSettings)
     freeswitch: FreeswitchSettings = Field(default_factory=FreeswitchSettings)
 
+    # What `--set` named: it wins over a persona's own settings.
+    _overridden: frozenset[str] = PrivateAttr(frozenset())
+
+    @property
+    def overridden(self) -> frozenset[str]:
+        """The dotted names of the settings that were given by `--set`."""
+        return self._overridden
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -556,6 +572,7 @@ def load_settings(
         ]
     if problems or settings is None:
         raise ConfigError("\n".join(problems))
+    settings._overridden = frozenset(overrides or {})
     return settings
 
 

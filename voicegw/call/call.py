@@ -16,23 +16,24 @@ from voicegw.audio.pcm import SAMPLES_PER_MS, samples_to_us
 from voicegw.call import commands as c
 from voicegw.call import events as e
 from voicegw.call import notices as n
+from voicegw.call import slots
+from voicegw.call.acting import Acting
 from voicegw.call.completeness import expected_from
-from voicegw.call.dialogue import Dialogue
+from voicegw.call.dialogue import Dialogue, Photo
 from voicegw.call.draft import Drafts
 from voicegw.call.interruption import Interruption, Verdict
+from voicegw.call.keypad import Keypad
 from voicegw.call.patience import Patience, rung_after
 from voicegw.call.playback import Kind, Playback
 from voicegw.call.reply import Reply, Stages
 from voicegw.call.sentences import SentenceChunker
-from voicegw.call.settings import CallSettings
+from voicegw.call.settings import CallSettings, Slot
 from voicegw.call.spoken_form import SpokenForm
 from voicegw.call.transcript_gate import TranscriptGate
 from voicegw.call.turns import Phase, Turns, Utterance
 
 # One sentence is synthesised while another plays: more would be wasted by an interruption.
 SENTENCES_AHEAD = 2
-# Keys belong together until # or a pause of this length: callers type slower than they dial.
-KEYS_PAUSE_US = 3_000_000
 # What the offer of the ladder asks for: press 1 and we call you back.
 CALL_BACK_KEY = "1"
 # Echo of the agent's last word comes back up to this much later.
@@ -41,8 +42,8 @@ ECHO_TAIL_US = 600_000
 TORN_WORD_US = 300_000
 # Reasons for which nobody is asked to repeat: nobody spoke, the first time at least.
 NOBODY_SPOKE = frozenset({"no_voice", "no_speech", "phantom", "said_before", "echo"})
-# Longer than any number that is typed at a telephone: an account number with its prefix has 34 digits.
-MOST_KEYS = 40
+# Photos that wait for their turn; more at once would cost more than they tell.
+MOST_PHOTOS = 4
 
 
 class State(Enum):
@@ -82,7 +83,13 @@ class Call:
         self._interruption = Interruption(
             settings.interruptions, settings.turns.barge_in_ms, settings.language
         )
-        self._dialogue = Dialogue(settings.system_prompt, settings.limits.history_exchanges)
+        self._dialogue = Dialogue(
+            settings.system_prompt,
+            settings.limits.history_exchanges,
+            most_tokens=settings.window.tokens,
+            most_photos=settings.window.photos,
+        )
+        self._acting = Acting(settings)
         for caller, agent in settings.history:
             self._dialogue.caller_said(caller)
             self._dialogue.agent_heard(agent)
@@ -113,8 +120,10 @@ class Call:
         self._failures = 0
         self._misheard = False
         self._failure_code = ""
-        self._keys = ""
-        self._keys_due = 0
+        self._keypad = Keypad(settings.keypad)
+        self._slot: Slot | None = None
+        self._photos: tuple[Photo, ...] = ()
+        self._summaries = 0
         self._lost = False
         self.ignored = 0  # events that came too late, or that the state does not know
         self.wake_at: int | None = None
@@ -133,6 +142,16 @@ class Call:
     def gives_up_us(self) -> int | None:
         """When the answer that is waited for is given up: the deadline of all that is asked for it."""
         return self._patience.gives_up_us
+
+    @property
+    def unfinished_tools(self) -> list[c.RunTool]:
+        """Tools that were begun, or may have been, and have no result: for whoever picks up a broken call."""
+        return self._acting.unfinished
+
+    @property
+    def slot(self) -> Slot | None:
+        """The answer that the agent has asked for last."""
+        return self._slot
 
     @property
     def history(self) -> tuple[c.Message, ...]:
@@ -160,6 +179,9 @@ class Call:
         if state not in TRANSITIONS[self._state]:
             raise RuntimeError(f"no way from {self._state.name} to {state.name}")
         self._state = state
+        if state is State.ENDED:
+            self._expect(None)
+            self._notify(self._acting.outcome)
 
     def _notify(self, notice: n.Notice) -> None:
         self._out.append(c.Notify(notice))
@@ -170,10 +192,19 @@ class Call:
         if self._state is not State.NEW:
             self.ignored += 1
             return
-        if self._phrases.greeting:
-            self._say("greeting", self._phrases.greeting)
-        else:
+        greeting = self._phrases.greeting
+        if not self._settings.in_hours:
+            greeting = self._phrases.closed or greeting
+        first = self._phrases.consent or greeting
+        if not first:
             self._listen()
+            return
+        reply = self._say("greeting", first)
+        if self._phrases.consent and greeting:
+            reply.add([greeting])
+        if not self._settings.in_hours and self._settings.closed_hangs_up:
+            reply.hang_up = "closed"
+            self._go(State.ENDING)
 
     def _on_details(self, event: e.CallerDetails) -> None:
         """Identity that came late is the driver's and the records' concern; the rules do not use it."""
@@ -214,7 +245,7 @@ class Call:
             self._out.append(c.ReleaseAudio(event.at_sample))
 
     def _voice_began(self, event: e.VoiceActivity) -> None:
-        if self._state is State.ENDING:
+        if self._state is State.ENDING or self._consent_sounds:
             return
         self._notify(n.VoiceStarted(event.at_sample // SAMPLES_PER_MS))
         if self._turns.phase is Phase.QUIET:
@@ -230,6 +261,14 @@ class Call:
             # Also when the turn had ended and its transcript was on its way: it is the same turn.
             self._cut_filler()
             self._listen()
+
+    @property
+    def _consent_sounds(self) -> bool:
+        """True until the line that the law asks for was heard: nobody talks over it."""
+        reply = self._reply
+        if reply is None or reply.kind != "greeting" or not self._phrases.consent:
+            return False
+        return not reply.playback.first_done
 
     def _voice_goes_on(self, event: e.VoiceActivity) -> None:
         piece = self._turns.voice_goes_on(event.at_sample, event.level_db)
@@ -282,7 +321,7 @@ class Call:
             self._commit_turn()
 
     def _transcribe(self, utterance: Utterance) -> None:
-        hint = self._turns.prompt(utterance) or ", ".join(self._settings.vocabulary)
+        hint = self._turns.prompt(utterance) or self._hint
         self._out.append(
             c.Transcribe(utterance.utterance_id, utterance.from_sample, utterance.to_sample, hint)
         )
@@ -337,10 +376,13 @@ class Call:
         known = all(u.text is not None and not u.failed for u in turns.wanted)
         if self._reply is not None or not known or not (text := turns.text) or drafts.open is not None:
             return
+        if self._photos or self._acting.has_late or self._acting.decides:
+            return
         if drafts.may(turns.end.look(text), headroom):
             self._replies += 1
             drafts.begin(self._replies, text)
-            self._out.append(c.Ask(self._replies, self._dialogue.preview(text), speculative=True))
+            messages = self._dialogue.preview(self._noted(text))
+            self._out.append(c.Ask(self._replies, messages, speculative=True))
 
     def _waste_draft(self) -> None:
         draft = self._drafts.close()
@@ -421,18 +463,12 @@ class Call:
     def _on_dtmf(self, event: e.Dtmf) -> None:
         if self._state is State.ENDING:
             return
-        if not self._keys and self._reply is not None:
+        if not self._keypad and self._reply is not None:
             self._cut_reply()
             self._listen()
-        if self._patience.offered and not self._keys and event.digit == CALL_BACK_KEY:
+        if self._patience.offered and not self._keypad and event.digit == CALL_BACK_KEY:
             self._call_back()
-            return
-        if event.digit == "#" and self._keys:
-            self._take_keys()
-            return
-        self._keys += event.digit
-        self._keys_due = self._now + KEYS_PAUSE_US
-        if len(self._keys) >= MOST_KEYS:
+        elif self._keypad.press(event.digit, self._now, self._slot):
             self._take_keys()
 
     def _call_back(self) -> None:
@@ -445,43 +481,111 @@ class Call:
     @property
     def _keys_wait(self) -> bool:
         """True when only time is missing: what the caller is saying at the same time comes first."""
-        return bool(self._keys) and self._turns.phase is Phase.QUIET
+        return bool(self._keypad) and self._turns.phase is Phase.QUIET
 
     def _take_keys(self) -> None:
-        keys, self._keys = self._keys, ""
-        self._take_words(keys, "keypad")
+        self._take_words(self._keypad.take(self._slot), "keypad")
 
     def _take_words(self, text: str, source: Literal["voice", "text", "keypad"]) -> None:
         """A turn that did not come by voice; it takes the place of one that was being spoken."""
-        if not text or self._state is State.ENDING:
+        if not (text or self._photos) or self._state is State.ENDING:
             self.ignored += 1
             return
         self._cut_reply()
         self._drop_turn()
         self._wait_from(self._now)
-        self._notify(n.Transcript("final", text, source=source))
+        if text:
+            self._notify(n.Transcript("final", text, source=source))
         self._committed = None
         self._ask(text, Stages(self._now, self._now, self._now))
+
+    def _on_caller_image(self, event: e.CallerImage) -> None:
+        """A photo belongs to the turn that goes on, else it is one; it does not interrupt the agent."""
+        self._photos = (*self._photos, Photo(event.image_id, event.width, event.height))[-MOST_PHOTOS:]
+        if event.text.strip():
+            self._take_words(event.text.strip(), "text")
+        else:
+            self._take_up_news()
+
+    def _take_up_news(self) -> None:
+        """At a good moment, take up what has come meanwhile: a photo, the result of a long tool."""
+        if self._state is not State.LISTENING or self._turns.phase is not Phase.QUIET or self._keypad:
+            return
+        if self._photos:
+            self._take_words("", "text")
+        elif self._acting.has_late and not self._lost:
+            self._wait_from(self._now)
+            self._ask_model(self._new_reply("reply"), tools=False)
+
+    def _expect(self, slot: Slot | None) -> None:
+        """The agent has asked for this answer; what is sensitive must not be recorded."""
+        was, self._slot = self._slot, slot
+        if slot is not None:
+            self._turns.end.expected = slots.SHAPES[slot.kind]
+        if (sensitive := slot is not None and slot.sensitive) != (was is not None and was.sensitive):
+            self._out.append(c.MaskRecording(sensitive))
 
     # The agent's turn
 
     def _ask(self, text: str, stages: Stages) -> None:
         self._exchanges += 1
         self._check_ins = 0
-        if self._drafts.open is not None and self._drafts.open.text != text:
+        slot, noted = self._slot, self._noted(text)
+        decided = self._acting.answered(text)
+        question = slots.read_back(slot, text, self._settings.language) if slot else ""
+        if self._drafts.open is not None and (self._drafts.open.text != text or decided or question):
             self._waste_draft()
         draft = self._drafts.close()
-        self._dialogue.caller_said(text)
+        photos, self._photos = self._photos, ()
+        self._dialogue.caller_said(noted, photos)
+        self._expect(None)
+        self._summarise()
         reply = self._new_reply("reply", draft.reply_id if draft is not None else None)
-        reply.asked = True
         reply.stages = stages
-        if draft is None:
-            self._out.append(c.Ask(reply.reply_id, self._dialogue.messages()))
-            return
-        self._notify(n.Draft(draft.reply_id, "used", draft.characters))
-        stages.first_token = draft.first_token
-        for event in draft.events:
-            _HANDLERS[type(event)](self, event)
+        if decided is not None:
+            unit, commands = decided
+            self._dialogue.tools_called(unit)
+            reply.rounds.append((unit, 0))
+            reply.acting = True
+            self._out += commands
+            self._after_tools(reply)
+        elif question:
+            reply.add([question])
+            self._speak_pending(reply)
+        elif draft is None:
+            self._ask_model(reply)
+        else:
+            reply.asked = True
+            self._notify(n.Draft(draft.reply_id, "used", draft.characters))
+            stages.first_token = draft.first_token
+            for event in draft.events:
+                _HANDLERS[type(event)](self, event)
+
+    def _noted(self, text: str) -> str:
+        """The caller's words as the model gets them."""
+        return slots.noted(self._slot, text, self._settings.language) if self._slot else text
+
+    @property
+    def _hint(self) -> str:
+        """What the caller is likely to say, for STT."""
+        return (self._slot.hint if self._slot else "") or ", ".join(self._settings.vocabulary)
+
+    def _ask_model(self, reply: Reply, *, tools: bool = True) -> None:
+        self._acting.show_late(self._dialogue)
+        reply.asked = True
+        self._out.append(c.Ask(reply.reply_id, self._dialogue.messages(), tools=tools))
+
+    def _summarise(self) -> None:
+        if self._settings.window.summarise and (dropped := self._dialogue.take_dropped()):
+            self._summaries += 1
+            earlier: tuple[c.Message, ...] = ()
+            if self._dialogue.summary:
+                earlier = ({"role": "system", "content": f"Earlier in this call: {self._dialogue.summary}"},)
+            self._out.append(c.Summarise(self._summaries, earlier + dropped))
+
+    def _on_summarised(self, event: e.Summarised) -> None:
+        if event.text and event.summary_id == self._summaries:
+            self._dialogue.summary = event.text
 
     def _new_reply(self, kind: Kind, reply_id: int | None = None) -> Reply:
         if reply_id is None:
@@ -534,19 +638,69 @@ class Call:
             return
         if reply.stages is not None and reply.stages.first_token is None:
             reply.stages.first_token = self._now
-        reply.pending.extend(reply.chunker.push(event.text))
+        reply.add(reply.chunker.push(event.text))
         self._speak_pending(reply)
 
     def _on_reply_done(self, event: e.ReplyDone) -> None:
         if (reply := self._current(event.reply_id)) is None:
             return
         reply.asked = False
-        reply.pending.extend(reply.chunker.finish())
-        if not reply.pending and not reply.playback.unfinished and not reply.playback.begun:
+        reply.add(reply.chunker.finish())
+        if reply.calls:
+            self._act(reply)
+            return
+        if not reply.newest:
             self._fail(reply, "empty_reply")
             return
         self._speak_pending(reply)
         self._end_reply_if_heard(reply)
+
+    def _on_reply_tool_call(self, event: e.ReplyToolCall) -> None:
+        if (reply := self._current(event.reply_id)) is not None:
+            reply.calls.take(event)
+
+    def _act(self, reply: Reply) -> None:
+        """The model has called tools."""
+        reply.chunker = SentenceChunker(self._settings.language)
+        self._out += self._acting.called(reply)
+        self._dialogue.tools_called(reply.rounds[-1][0])
+        self._speak_pending(reply)
+        self._after_tools(reply)
+
+    def _after_tools(self, reply: Reply) -> None:
+        step = self._acting.next_step(reply)
+        if step == "wait":
+            if not reply.playback.sounding:
+                self._wait_from(self._now)
+            # A tool has its own time-out, and as long again for the answer to its result.
+            self._patience.allow_until(self._now + 2 * self._acting.timeout_us(reply))
+            return
+        reply.acting = False
+        if step == "end":
+            self._end_reply_if_heard(reply)
+        else:
+            self._ask_model(reply, tools=step == "ask")
+
+    def _on_committed(self, event: e.Committed) -> None:
+        self._out += self._acting.committed(event)
+
+    def _on_tool_result(self, event: e.ToolResult) -> None:
+        reply = self._reply
+        told = self._acting.result(event, reply)
+        self.ignored += not told
+        self._out += told
+        if reply is not None and reply.acting and told:
+            self._after_tools(reply)
+        self._take_up_news()
+
+    def _on_transfer_ended(self, event: e.TransferEnded) -> None:
+        self._out += self._acting.transfer_ended(event.done)
+        if event.done:
+            self._cut_reply()
+            self._go(State.ENDED)
+            self._out.append(c.HangUp("transferred"))
+        else:
+            self._take_up_news()
 
     def _on_reply_failed(self, event: e.ReplyFailed) -> None:
         if (reply := self._current(event.reply_id)) is None:
@@ -660,16 +814,22 @@ class Call:
             self._go(State.ENDED)
             self._out.append(c.HangUp(reply.hang_up))
         else:
+            if reply.transfer is not None:
+                self._out += self._acting.hand_over(reply, self._now)
             if self._interruption.undecided:
                 # It was heard to the end while the caller began to speak: now it is the caller's turn.
                 self._interruption.close()
                 self._out.append(c.ResumeSpeech())
                 self._watch_turn()
             self._listen()
+            self._take_up_news()
         return True
 
     def _remember(self, reply: Reply, *, cut: bool = False) -> None:
-        self._dialogue.agent_heard(reply.playback.remembered_text)
+        self._dialogue.agent_heard(reply.heard_since_tools())
+        self._acting.reply_ended(reply, cut=cut)
+        if reply.kind in ("reply", "greeting"):
+            self._expect(slots.expected(self._settings.slots, reply.playback.heard_text))
         if reply.started:
             self._notify(n.SpeechStopped(reply.reply_id, reply.playback.heard_text, cut))
 
@@ -725,11 +885,14 @@ class Call:
         if reply is None:
             self._keep_floor()
             return
-        reopens = reply.kind == "reply" and not reply.started and self._committed is not None
+        # What tools did cannot be taken back.
+        reopens = (
+            reply.kind == "reply" and not (reply.started or reply.rounds) and self._committed is not None
+        )
         pieces = self._committed
         self._cut_reply()
         if reopens and pieces is not None:
-            self._dialogue.take_back()
+            self._photos = self._dialogue.take_back()
             self._exchanges -= 1
             self._turns.reopen(pieces)
             self._committed = None
@@ -769,6 +932,7 @@ class Call:
             # Two of its sentences were on their way: the caller is told once.
             return
         reply.failed = True
+        reply.acting = False
         if text := self._next_rung(self._phrases.apology, code):
             reply.closing = text
             self._speak_pending(reply)
@@ -801,7 +965,9 @@ class Call:
             self._stop_waiting_for_words()
         elif self._now >= self._ends_at and self._state is not State.ENDING:
             self._farewell("max_call_length", protected=True)
-        elif self._keys_wait and self._now >= self._keys_due:
+        elif (due := self._acting.transfer_due) is not None and self._now >= due:
+            self._on_transfer_ended(e.TransferEnded(False))
+        elif self._keys_wait and self._now >= self._keypad.due:
             self._take_keys()
         elif (due := self._patience_due) is not None and self._now >= due:
             self._run_out_of_patience()
@@ -837,7 +1003,7 @@ class Call:
     def _idle_due(self) -> int | None:
         if self._state is not State.LISTENING or self._turns.phase is not Phase.QUIET:
             return None
-        if self._lost or self._keys:
+        if self._lost or self._keypad or self._acting.transfer_due is not None:
             return None
         return self._idle_since + self._idle_us
 
@@ -853,9 +1019,9 @@ class Call:
             return None
         waits = [self._idle_due, self._interruption.due_us, self._patience_due]
         if self._state is not State.ENDING:
-            waits.append(self._ends_at)
+            waits += [self._ends_at, self._acting.transfer_due]
         if self._keys_wait:
-            waits.append(self._keys_due)
+            waits.append(self._keypad.due)
         return min((at for at in waits if at is not None), default=None)
 
     # The carrier
@@ -889,7 +1055,12 @@ _HANDLERS: dict[type, Callable[[Call, Any], None]] = {
     e.TurnJudged: Call._on_turn_judged,
     e.TranscriptFailed: Call._on_transcript_failed,
     e.ReplyText: Call._on_reply_text,
+    e.ReplyToolCall: Call._on_reply_tool_call,
     e.ReplyDone: Call._on_reply_done,
+    e.Committed: Call._on_committed,
+    e.ToolResult: Call._on_tool_result,
+    e.TransferEnded: Call._on_transfer_ended,
+    e.Summarised: Call._on_summarised,
     e.ReplyFailed: Call._on_reply_failed,
     e.SpeechArrived: Call._on_speech_arrived,
     e.SpeechFailed: Call._on_speech_failed,
@@ -898,6 +1069,7 @@ _HANDLERS: dict[type, Callable[[Call, Any], None]] = {
     e.Played: Call._on_played,
     e.Dtmf: Call._on_dtmf,
     e.CallerText: Call._on_caller_text,
+    e.CallerImage: Call._on_caller_image,
     e.CarrierLost: Call._on_carrier_lost,
     e.CarrierBack: Call._on_carrier_back,
     e.Tick: Call._on_tick,

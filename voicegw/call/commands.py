@@ -1,18 +1,23 @@
 """Everything that a call can ask of its driver."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from voicegw.call.notices import Notice
 
-Message = dict[str, str]
+# A chat message in OpenAI's form. Of a photo it holds the part {"type": "image", "image_id": …}: the driver
+# puts the picture in its place when it sends the message.
+Message = dict[str, Any]
 # What a prepared phrase is for.
 Role = Literal["greeting", "filler", "apology", "not_understood", "offer", "check_in", "callback", "goodbye"]
 
 
 @dataclass(frozen=True, slots=True)
 class Transcribe:
-    """Send the caller's audio between two samples to STT; answer with Transcript or TranscriptFailed."""
+    """Send the caller's audio between two samples to STT; answer with Transcript or TranscriptFailed.
+
+    `hint` tells what kind of words are expected, as Whisper's prompt does.
+    """
 
     utterance_id: int
     from_sample: int
@@ -43,15 +48,17 @@ class ReleaseAudio:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the model for a reply; answer with ReplyText…, then ReplyDone or ReplyFailed.
+    """Ask the model for a reply; answer with ReplyText…, ReplyToolCall…, then ReplyDone or ReplyFailed.
 
     `speculative`: the turn may go on, then a CancelAsk follows; until that is sure nothing of the reply
-    has an effect.
+    has an effect. Asked again with the same `reply_id` when tools have answered. Without `tools` it must
+    answer in words.
     """
 
     reply_id: int
     messages: tuple[Message, ...]
     speculative: bool = False
+    tools: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,43 @@ class CancelAsk:
     """The reply is not wanted any more."""
 
     reply_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Make the journal durable; answer with Committed. What follows may not happen twice."""
+
+    commit_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Run a tool; answer with ToolResult.
+
+    `tool_id` is unique in the call: with the call's id it makes the idempotency key. `arguments` is JSON.
+    """
+
+    tool_id: int
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Hand the caller over to `address`; answer with TransferEnded where the carrier tells."""
+
+    target: str
+    address: str
+    reason: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summarise:
+    """Ask the model for a short account of these messages; answer with Summarised."""
+
+    summary_id: int
+    messages: tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +181,10 @@ Command = (
     | ReleaseAudio
     | Ask
     | CancelAsk
+    | Commit
+    | RunTool
+    | Transfer
+    | Summarise
     | Speak
     | PlayClip
     | PauseSpeech

@@ -108,6 +108,65 @@ class ReplyFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyToolCall:
+    """A fragment of a tool call of a reply. Those of one `index` belong together, in order.
+
+    `name` comes once; `arguments` are pieces of one JSON text. The provider's own id of the call stays
+    behind: some give the same to all.
+    """
+
+    reply_id: int
+    index: int
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The journal up to this `Commit` survives the end of the process."""
+
+    commit_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """A tool has ended. `content` is for the model.
+
+    `status`: `done`; `failed` (it said so, or it could not be reached); `bad_arguments` (it did not run);
+    `timeout` and `unknown` (nobody knows whether it took effect).
+    """
+
+    tool_id: int
+    status: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferEnded:
+    """The hand-over that was asked for has worked (the caller is gone from here), or has not."""
+
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallerImage:
+    """The caller showed a photo; its bytes are the driver's, under `image_id`."""
+
+    image_id: str
+    width: int
+    height: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summarised:
+    """The older part of the conversation, in a few sentences. Empty: it could not be made."""
+
+    summary_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechArrived:
     """Audio of a sentence came from TTS: `samples` in all so far, `done` with the last of it."""
 
@@ -196,6 +255,7 @@ Event = (
     | TurnJudged
     | TranscriptFailed
     | ReplyText
+    | ReplyToolCall
     | ReplyDone
     | ReplyFailed
     | SpeechArrived
@@ -205,6 +265,11 @@ Event = (
     | Played
     | Dtmf
     | CallerText
+    | CallerImage
+    | Committed
+    | ToolResult
+    | TransferEnded
+    | Summarised
     | CarrierLost
     | CarrierBack
     | Tick

@@ -111,6 +111,49 @@ class Recording:
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool of the agent runs or has run."""
+
+    name: str
+    status: Literal["running", "done", "failed", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """The caller is being handed over to `address`; `summary` tells whoever takes over what it is about."""
+
+    target: str
+    status: Literal["started", "done", "failed"]
+    address: str = ""
+    reason: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """The caller is to be called back."""
+
+    number: str
+    when: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of the call, told once at its end: a code of the persona's, and a summary."""
+
+    code: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoWanted:
+    """The agent asks for a photo: it may be uploaded once at `url` (a path on the gateway)."""
+
+    url: str
+
+
 Notice = (
     VoiceStarted
     | VoiceStopped
@@ -122,4 +165,9 @@ Notice = (
     | Latency
     | Rung
     | Recording
+    | Tool
+    | Transfer
+    | Callback
+    | Outcome
+    | PhotoWanted
 )

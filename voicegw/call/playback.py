@@ -16,7 +16,7 @@ SAMPLES_PER_CHAR = SAMPLE_RATE_HZ // 15
 
 
 # What a sentence of the agent is for.
-Kind = Literal["reply", "greeting", "check_in", "goodbye", "apology"]
+Kind = Literal["reply", "greeting", "check_in", "goodbye", "apology", "filler"]
 
 
 @dataclass(slots=True)
@@ -117,13 +117,16 @@ class Playback:
         return next((spoken for spoken in self._spoken.values() if not spoken.done), None)
 
     @property
+    def first_done(self) -> bool:
+        """True when the first sentence was heard to its end."""
+        return any(spoken.done for spoken in list(self._spoken.values())[:1])
+
+    @property
     def heard_text(self) -> str:
         """All that the caller heard of this stretch."""
         return " ".join(heard for spoken in self._spoken.values() if (heard := spoken.heard))
 
     @property
-    def remembered_text(self) -> str:
-        """What of it belongs into the model's history."""
-        return " ".join(
-            heard for spoken in self._spoken.values() if spoken.remembered and (heard := spoken.heard)
-        )
+    def remembered_texts(self) -> list[str]:
+        """What was heard of each sentence that belongs into the model's history, in order."""
+        return [spoken.heard for spoken in self._spoken.values() if spoken.remembered]

@@ -1,12 +1,15 @@
 """One stretch of agent speech, from the question to the model to the last word heard."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from voicegw.call import notices
+from voicegw.call.dialogue import ToolUnit, ToolUse
 from voicegw.call.playback import Kind, Playback
 from voicegw.call.sentences import SentenceChunker
+from voicegw.call.tool_rounds import Fragments
 
 
 @dataclass(slots=True)
@@ -48,8 +51,36 @@ class Reply:
     prepared: str = ""  # a fixed sentence, while a clip may still take the place of its voice
     closing: str = ""  # that phrase, until it is its turn: it is said behind what there is of the reply
     playback: Playback = field(default_factory=Playback)
+    calls: Fragments = field(default_factory=Fragments)  # tools that the model calls, while it is writing
+    rounds: list[tuple[ToolUnit, int]] = field(default_factory=list)  # each with the sentences before it
+    acting: bool = False  # tools run whose results the model waits for
+    mistakes: int = 0  # tool calls that could not run
+    filled: bool = False  # a filler was said for the tools that run
+    sentences: list[str] = field(default_factory=list)  # all that the model wrote
+    transfer: tuple[str, str] | None = None  # after it the caller is handed over: to whom, and why
+    confirm: ToolUse | None = None  # it ends with a read-back of this
+
+    def add(self, sentences: Iterable[str]) -> None:
+        """The model wrote these."""
+        for sentence in sentences:
+            self.pending.append(sentence)
+            self.sentences.append(sentence)
+
+    @property
+    def newest(self) -> list[str]:
+        """The sentences since the last round of tools."""
+        return self.sentences[self.rounds[-1][1] if self.rounds else 0 :]
+
+    def heard_since_tools(self) -> str:
+        """Write what was heard before each round of tools into it; return what was heard after the last."""
+        heard = self.playback.remembered_texts
+        start = 0
+        for unit, end in self.rounds:
+            unit.said = " ".join(filter(None, heard[start:end]))
+            start = end
+        return " ".join(filter(None, heard[start:]))
 
     @property
     def finished(self) -> bool:
         """True when all of it was heard."""
-        return not (self.asked or self.pending or self.closing or self.playback.unfinished)
+        return not (self.asked or self.acting or self.pending or self.closing or self.playback.unfinished)

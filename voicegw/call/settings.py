@@ -21,6 +21,9 @@ class Phrases:
     fillers: tuple[str, ...] = ()  # said in turn while an answer takes its time
     offer: str = ""  # after a second failed answer: try again, or press 1 to be called back
     callback: str = ""  # the goodbye to a caller who is to be called back
+    consent: str = ""  # said before the greeting, and never interrupted
+    closed: str = ""  # said in place of the greeting outside business hours
+    transferring: str = ""  # said before the caller is handed over
 
     def role(self, text: str) -> Role:
         """Return what a phrase is for; an unknown one is an apology."""
@@ -35,6 +38,72 @@ class SpeechSettings:
 
     spoken_form: bool = True  # False: figures and signs are left to the provider
     pronunciations: dict[str, str] = field(default_factory=dict)  # word: what is said for it
+
+
+# What carries out a tool: the driver (`run`), or the call itself.
+ToolAction = Literal["run", "end_call", "transfer", "callback"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRules:
+    """What the call must know of a tool. What it does, and its parameters, stay with the driver.
+
+    `confirm` is a read-back with the arguments in braces: the tool runs only when that was heard to its end
+    and answered yes. A `background` tool is not waited for: the agent talks on, and its result is told at
+    the next pause. `timeout_ms`: its result or its failure comes within this.
+    """
+
+    name: str
+    action: ToolAction = "run"
+    read_only: bool = False
+    idempotent: bool = False
+    confirm: str = ""
+    background: bool = False
+    timeout_ms: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """An answer that the agent expects, and what follows from it.
+
+    It is expected when `when` (a regular expression) is found in the agent's last words. `kind` sets what is
+    listened for, and how long a pause may be; `pattern` is that of an id. `hint` goes to STT. `keys` is how
+    many keys complete it (0: `#` or a pause does). A `sensitive` answer is masked everywhere: the model gets
+    a reference in place of it.
+    """
+
+    name: str
+    kind: Literal["yes_no", "number", "id", "date", "email", "free"]
+    when: str
+    pattern: str = ""
+    hint: str = ""
+    keys: int = 0
+    read_back: str = ""
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeypadRules:
+    """Keys belong together until `end` or a pause of `pause_s`; `menu` gives single keys a meaning.
+
+    The meaning is taken as if the caller had said it. It holds while no slot is expected.
+    """
+
+    end: str = "#"
+    pause_s: float = 3.0
+    menu: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRules:
+    """What of a long call the model is shown. 0: no limit.
+
+    With `summarise`, what falls out of the window is kept as a short text, made in the background.
+    """
+
+    tokens: int = 0
+    photos: int = 2
+    summarise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +139,12 @@ class CallSettings:
     usual_wait_ms: int = 0
     interruptions: InterruptionSettings = field(default_factory=InterruptionSettings)
     vocabulary: tuple[str, ...] = ()  # names and terms that callers use: a hint for STT
+    tools: tuple[ToolRules, ...] = ()
+    tool_rounds: int = 4  # rounds of tools in one exchange; then the model must answer in words
+    slots: tuple[Slot, ...] = ()
+    keypad: KeypadRules = field(default_factory=KeypadRules)
+    window: WindowRules = field(default_factory=WindowRules)
+    # Who may take the call over, by name: a number or address.
+    transfers: dict[str, str] = field(default_factory=dict)
+    in_hours: bool = True  # within business hours
+    closed_hangs_up: bool = False  # outside them the call ends behind `phrases.closed`

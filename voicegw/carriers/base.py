@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from voicegw.call.events import CallerText, Dtmf
+from voicegw.call.events import CallerText, Dtmf, TransferEnded
 from voicegw.call.mouth import Player
 from voicegw.call.notices import Notice
 
@@ -50,6 +50,16 @@ class PlayedReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PhotoPart:
+    """A part of a photo, in order; `text` comes with the last one."""
+
+    photo_id: str
+    data: bytes
+    last: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HangUpRequest:
     """The other side ends the call."""
 
@@ -63,7 +73,7 @@ class Flow:
     on: bool
 
 
-Inbound = bytes | Start | PlayedReport | HangUpRequest | CallerText | Dtmf | Flow
+Inbound = bytes | Start | PlayedReport | PhotoPart | HangUpRequest | CallerText | Dtmf | TransferEnded | Flow
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 docs/protocol.md is its description for those who write the other end.
 """
 
+import base64
 import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -10,11 +11,20 @@ from typing import Any, ClassVar
 from pydantic import ValidationError
 
 from voicegw.audio.pcm import SAMPLE_BYTES
-from voicegw.call.events import CallerText, Dtmf
+from voicegw.call.events import CallerText, Dtmf, TransferEnded
 from voicegw.call.mouth import NATIVE, Player
 from voicegw.call.notices import Notice
 from voicegw.carriers import native_events as wire
-from voicegw.carriers.base import NOTHING, HangUpRequest, Inbound, Message, PlayedReport, Ready, Start
+from voicegw.carriers.base import (
+    NOTHING,
+    HangUpRequest,
+    Inbound,
+    Message,
+    PhotoPart,
+    PlayedReport,
+    Ready,
+    Start,
+)
 from voicegw.carriers.fields import json_object
 from voicegw.errors import CarrierError
 
@@ -75,9 +85,9 @@ class Native:
             case wire.Hangup():
                 return (HangUpRequest(event.reason or "caller"),)
             case wire.Image():
-                raise CarrierError(
-                    "image_not_supported", "Photos are not answered yet.", "Describe it in words."
-                )
+                return (_photo_part(event),)
+            case wire.Transferred():
+                return (TransferEnded(event.done),)
 
     def render(self, frame: bytes) -> Message:
         """A frame is a binary message."""
@@ -138,6 +148,18 @@ class Native:
 
 def _text(event: Any) -> str:
     return json.dumps(wire.wire(event), ensure_ascii=False, separators=(",", ":"))
+
+
+def _photo_part(event: wire.Image) -> PhotoPart:
+    # A data URL, as browsers make it, or its base64 alone.
+    encoded = event.data.partition(",")[2] if event.data.startswith("data:") else event.data
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        raise CarrierError(
+            "bad_image", "The data of an image is not base64.", "Send each part encoded by itself."
+        ) from None
+    return PhotoPart(event.image_id, data, event.last, event.text)
 
 
 def _bad_audio(n_bytes: int) -> CarrierError:

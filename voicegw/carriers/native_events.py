@@ -48,11 +48,23 @@ class Text:
 @with_config(_STRICT)
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A photo of the caller. Not answered yet: the gateway says `image_not_supported`."""
+    """A photo of the caller, or a part of one: the parts of an `image_id` belong together, in order."""
 
     type: Literal["image"]
     data: str
+    image_id: Name = ""
     media_type: Name = ""
+    last: bool = True
+    text: Annotated[str, Field(max_length=4000)] = ""
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """The hand-over that `transfer` asked for has worked, or has not."""
+
+    type: Literal["transferred"]
+    done: bool
 
 
 @with_config(_STRICT)
@@ -83,9 +95,13 @@ class Hangup:
     reason: Name = ""
 
 
-ClientEvent = Annotated[Start | Text | Image | Dtmf | Played | Hangup, Field(discriminator="type")]
-CLIENT_EVENT: TypeAdapter[Start | Text | Image | Dtmf | Played | Hangup] = TypeAdapter(ClientEvent)
-CLIENT_TYPES = ("start", "text", "image", "dtmf", "played", "hangup")
+ClientEvent = Annotated[
+    Start | Text | Image | Dtmf | Played | Transferred | Hangup, Field(discriminator="type")
+]
+CLIENT_EVENT: TypeAdapter[Start | Text | Image | Dtmf | Played | Transferred | Hangup] = TypeAdapter(
+    ClientEvent
+)
+CLIENT_TYPES = ("start", "text", "image", "dtmf", "played", "transferred", "hangup")
 
 
 # Gateway to client, about the connection
@@ -145,22 +161,6 @@ class HangupNotice:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
-    """A tool of the agent runs or has run."""
-
-    name: str
-    status: Literal["running", "done", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """The caller is being handed over."""
-
-    target: str
-    status: Literal["started", "done", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
 class Cost:
     """What the call has cost so far, in US dollars."""
 
@@ -186,14 +186,17 @@ SERVER_EVENTS: tuple[type, ...] = (
     notices.SpeechStopped,
     notices.Latency,
     notices.Rung,
+    notices.Tool,
+    notices.Transfer,
+    notices.Callback,
+    notices.Outcome,
+    notices.PhotoWanted,
     Pause,
     Resume,
     Clear,
     Mark,
     Error,
     HangupNotice,
-    Tool,
-    Transfer,
     Cost,
     Verdict,
     notices.Recording,

@@ -37,6 +37,7 @@ class ChatModel:
         max_tokens: int,
         temperature: float,
         tools: Sequence[Mapping[str, Any]] = (),
+        tool_choice: str = "",
     ) -> AsyncGenerator[ReplyDelta, None]:
         """Stream one answer to `messages` (OpenAI's form); `tools` likewise.
 
@@ -44,7 +45,7 @@ class ChatModel:
         half-way; a stream that ends cleanly without finish reason or [DONE] is complete. Close the
         generator (`contextlib.aclosing`) when leaving it early: that closes the connection.
         """
-        async with await self._open(messages, max_tokens, temperature, tools) as answer:
+        async with await self._open(messages, max_tokens, temperature, tools, tool_choice) as answer:
             reader = DeltaReader()
             if answer.content_type == "application/json":
                 # The server does not stream: the whole answer is one delta.
@@ -88,6 +89,7 @@ class ChatModel:
         max_tokens: int,
         temperature: float,
         tools: Sequence[Mapping[str, Any]],
+        tool_choice: str,
     ) -> Answer:
         while True:
             fields: dict[str, Any] = {"model": self._upstream.model, "messages": messages, "stream": True}
@@ -99,6 +101,8 @@ class ChatModel:
                 fields["stream_options"] = {"include_usage": True}
             if tools:
                 fields["tools"] = tools
+                if tool_choice:
+                    fields["tool_choice"] = tool_choice
             try:
                 return await self._upstream.post("/chat/completions", json_bytes(fields))
             except ProviderError as error:

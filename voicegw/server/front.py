@@ -22,6 +22,7 @@ from voicegw.config import Settings
 from voicegw.errors import ConfigError, GatewayFull
 from voicegw.providers.build import build_providers
 from voicegw.providers.http import AiohttpStreams, ByteStreams
+from voicegw.server import uploads
 from voicegw.server.audiosocket import AudioSocketPort, announce_route
 from voicegw.server.gateway import Gateway
 from voicegw.server.keeping import Keeping
@@ -71,6 +72,7 @@ def make_app(gateway: Gateway) -> Starlette:
         *webhook_routes(),
         *operator_routes(),
         *recording_routes(),
+        *uploads.ROUTES,
         announce_route(audiosocket),
     ]
     app = Starlette(routes=routes, middleware=[Middleware(Policy)])

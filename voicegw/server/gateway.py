@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from voicegw.agents.personas import Persona
+from voicegw.agents.personas import Persona, load_personas, persona_for
 from voicegw.call.notices import Notice, Recording
 from voicegw.carriers.base import Carrier, Start
 from voicegw.config import Settings
-from voicegw.errors import CarrierError, GatewayFull
+from voicegw.errors import CarrierError, ConfigError, GatewayFull
 from voicegw.observe.quantile import Recent
 from voicegw.providers.build import Providers
 from voicegw.server.admission import Admission
@@ -24,6 +24,7 @@ from voicegw.server.peers import Peers
 from voicegw.server.rest import CallControl, HttpControl
 from voicegw.server.session import Line, Session
 from voicegw.server.ticker import Ticker
+from voicegw.server.uploads import Uploads
 from voicegw.store.journal import Journal
 from voicegw.store.recording import Tape
 from voicegw.store.records import about_call
@@ -46,11 +47,7 @@ class Gateway:
     ) -> None:
         self.settings = settings
         self.keeping = keeping
-        # Of what a persona really was: its file and the settings that it was read with.
-        self._versions = {
-            name: hashlib.sha256(repr(persona).encode()).hexdigest()[:12]
-            for name, persona in personas.items()
-        }
+        self._versions = _versions(personas)
         self.door = Door(settings)
         self.links = Links(settings.door.secret.encode() or secrets.token_bytes(32))
         self.personas = personas
@@ -62,6 +59,7 @@ class Gateway:
         voices = settings.resolved("tts")
         self.clips = Clips(Path(settings.store.data_dir) / "clips", f"{voices.base_url} {voices.model}")
         self.waits = Recent(USUAL_OF)
+        self.uploads = Uploads()
         self.draining = False
         self.arrivals = 0  # connections whose call has not begun
         self._sessions: dict[str, Session] = {}  # by resume token
@@ -81,6 +79,18 @@ class Gateway:
             self.clips.make(self.providers.tts, self.personas.values()), name="clips"
         )
 
+    def reload_personas(self) -> None:
+        """Read the persona files again, for calls that begin from now on. A mistake leaves all as it was."""
+        try:
+            self.personas = load_personas(self.settings)
+        except ConfigError as error:
+            log.error("personas are not reloaded: %s", error)
+            return
+        self._versions = _versions(self.personas)
+        log.info("%d personas reloaded", len(self.personas))
+        if self._clip_task is None or self._clip_task.done():
+            self.start()
+
     def admit(self) -> None:
         """Raise GatewayFull when no further connection may begin a call."""
         if self.draining:
@@ -89,7 +99,7 @@ class Gateway:
 
     def begin(self, start: Start, line: Line, carrier: Carrier) -> Session:
         """Begin a call. Raises CarrierError for an unknown persona, or when no journal can be written."""
-        name = start.persona or self.settings.persona.default
+        name = start.persona or persona_for(self.personas, start.called) or self.settings.persona.default
         persona = self.personas.get(name)
         if persona is None:
             known = ", ".join(sorted(self.personas))
@@ -101,7 +111,8 @@ class Gateway:
                 close_code=1008,
             )
         usual_ms = int(self.waits.quantile(0.95) or 0)
-        persona = replace(persona, call=replace(persona.call, usual_wait_ms=usual_ms))
+        call = persona.for_call(start.caller, start.called, start.metadata)
+        persona = replace(persona, call=replace(call, usual_wait_ms=usual_ms))
         call_id, token = secrets.token_hex(8), secrets.token_urlsafe(24)
         path = Path(self.settings.store.data_dir) / "journals" / f"{call_id}.jsonl"
         about = about_call(
@@ -135,6 +146,7 @@ class Gateway:
             journal=journal,
             ticker=self.ticker,
             waits=self.waits,
+            uploads=self.uploads,
             resume_grace_s=self.settings.server.resume_grace_s,
             tape=tape,
             last_words=lambda: self._last_words(call_id, tape),
@@ -225,3 +237,10 @@ class Gateway:
             await self.keeping.close()
         await self.control.aclose()
         await self.providers.aclose()
+
+
+def _versions(personas: dict[str, Persona]) -> dict[str, str]:
+    """Return a word for what each persona really was: its file and the settings that it was read with."""
+    return {
+        name: hashlib.sha256(repr(persona).encode()).hexdigest()[:12] for name, persona in personas.items()
+    }

@@ -10,14 +10,22 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Literal, Protocol
 
 from voicegw.agents.personas import Persona
+from voicegw.call import commands as c
 from voicegw.call import events as e
 from voicegw.call.commands import Message
 from voicegw.errors import ProviderError
 from voicegw.providers.build import Providers
+from voicegw.server.photos import Photos
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["stt", "llm", "tts"]
+Kind = Literal["stt", "llm", "tts", "summary"]
+# What fell out of the model's window is kept in this many tokens.
+SUMMARY_TOKENS = 200
+SUMMARY_PROMPT = (
+    "Summarise this part of a telephone call for the agent who goes on with it: who calls, what for, names, "
+    "numbers, what was agreed. At most five short sentences, in the language of the call."
+)
 
 
 class SpeechSink(Protocol):
@@ -47,6 +55,7 @@ class Requests:
         providers: Providers,
         feed: Callable[[e.Event], None],
         sink: SpeechSink,
+        photos: Photos,
     ) -> None:
         self._call_id = call_id
         self._persona = persona
@@ -54,6 +63,8 @@ class Requests:
         self._language = language.partition("-")[0].lower()
         self._providers = providers
         self._feed = feed
+        self._photos = photos
+        self._definitions = tuple(tool.definition for tool in persona.tools.values())
         self._sink = sink
         self._group: asyncio.TaskGroup | None = None
         self._running: dict[tuple[Kind, int], asyncio.Task[None]] = {}
@@ -87,7 +98,12 @@ class Requests:
         key = (kind, number)
         task = self._group.create_task(work)
         self._running[key] = task
-        task.add_done_callback(lambda _: self._running.pop(key, None))
+        task.add_done_callback(lambda task: self._forget(key, task))
+
+    def _forget(self, key: tuple[Kind, int], task: asyncio.Task[None]) -> None:
+        # A reply that goes on behind its tools is asked for again from within the end of its first request.
+        if self._running.get(key) is task:
+            del self._running[key]
 
     def transcribe(self, utterance_id: int, pcm: bytes, prompt: str = "") -> None:
         """Answer with Transcript or TranscriptFailed."""
@@ -112,14 +128,19 @@ class Requests:
                 )
             )
 
-    def ask(self, reply_id: int, messages: tuple[Message, ...]) -> None:
-        """Answer with ReplyText…, then ReplyDone or ReplyFailed."""
-        self._spawn("llm", reply_id, self._ask(reply_id, messages))
+    def ask(self, command: c.Ask) -> None:
+        """Answer with ReplyText… and ReplyToolCall…, then ReplyDone or ReplyFailed."""
+        self._spawn("llm", command.reply_id, self._ask(command))
 
-    async def _ask(self, reply_id: int, messages: tuple[Message, ...]) -> None:
+    async def _ask(self, command: c.Ask) -> None:
+        reply_id = command.reply_id
         reason, usage = "", None
         stream = self._providers.llm.reply(
-            messages, max_tokens=self._persona.max_tokens, temperature=self._persona.temperature
+            await self._photos.shown(command.messages),
+            max_tokens=self._persona.max_tokens,
+            temperature=self._persona.temperature,
+            tools=self._definitions,
+            tool_choice="" if command.tools else "none",
         )
         try:
             async with contextlib.aclosing(stream) as deltas:
@@ -128,12 +149,33 @@ class Requests:
                     usage = delta.usage or usage
                     if delta.text:
                         self._feed(e.ReplyText(reply_id, _sendable(delta.text)))
+                    for part in delta.tool_calls:
+                        arguments = _sendable(part.arguments)
+                        self._feed(e.ReplyToolCall(reply_id, part.index, part.name, arguments))
         except ProviderError as error:
             self._log(error)
             self._feed(e.ReplyFailed(reply_id, error.code))
         else:
             prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
             self._feed(e.ReplyDone(reply_id, reason, prompt, completion))
+
+    def summarise(self, command: c.Summarise) -> None:
+        """Answer with Summarised."""
+        self._spawn("summary", command.summary_id, self._summarise(command))
+
+    async def _summarise(self, command: c.Summarise) -> None:
+        told: list[Message] = [{"role": "system", "content": SUMMARY_PROMPT}]
+        told.append({"role": "user", "content": transcript_of(command.messages)})
+        text = ""
+        try:
+            stream = self._providers.llm.reply(told, max_tokens=SUMMARY_TOKENS, temperature=0.0)
+            async with contextlib.aclosing(stream) as deltas:
+                async for delta in deltas:
+                    text += delta.text
+        except ProviderError as error:
+            self._log(error)
+            text = ""
+        self._feed(e.Summarised(command.summary_id, _sendable(text).strip()))
 
     def speak(self, speech_id: int, text: str) -> None:
         """Bring the audio of a sentence in its spoken form to the sink."""
@@ -155,6 +197,19 @@ class Requests:
     def _log(self, error: ProviderError) -> None:
         # The provider's own message may quote the caller: it stays out of the log.
         log.warning("call %s: %s failed: %s (HTTP %s)", self._call_id, error.stage, error.code, error.status)
+
+
+def transcript_of(messages: tuple[Message, ...]) -> str:
+    """Return messages as lines that a model can summarise."""
+    lines = []
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, list):
+            content = " ".join(str(part.get("text", "")) for part in content)
+        calls = [call["function"]["name"] for call in message.get("tool_calls", ())]
+        said = " ".join(filter(None, [content or "", *(f"[uses {name}]" for name in calls)]))
+        lines.append(f"{message['role']}: {said}")
+    return "\n".join(lines)
 
 
 def _sendable(text: str) -> str:

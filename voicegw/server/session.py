@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from voicegw.agents.personas import Persona
+from voicegw.agents.tools import ToolContext
 from voicegw.audio.level import for_recognition
 from voicegw.audio.noise import comfort_noise
 from voicegw.audio.pcm import FRAME_BYTES
@@ -26,6 +27,7 @@ from voicegw.carriers.base import (
     HangUpRequest,
     Inbound,
     Message,
+    PhotoPart,
     PlayedReport,
     Ready,
     Start,
@@ -34,8 +36,12 @@ from voicegw.errors import CarrierError
 from voicegw.observe.quantile import Recent
 from voicegw.providers.build import Providers
 from voicegw.server.clips import Clips
+from voicegw.server.photos import BadPhoto, Photos
 from voicegw.server.requests import Requests
 from voicegw.server.ticker import Ticker
+from voicegw.server.tool_runs import ToolRuns
+from voicegw.server.uploads import Uploads
+from voicegw.server.vault import Vault
 from voicegw.store.journal import Journal
 from voicegw.store.recording import Tape
 from voicegw.verdict.timeline import Timeline
@@ -73,6 +79,7 @@ class Session:
         journal: Journal,
         ticker: Ticker,
         waits: Recent,
+        uploads: Uploads,
         resume_grace_s: float,
         tape: Tape | None = None,
         on_notice: Callable[[n.Notice], None] | None = None,
@@ -84,7 +91,18 @@ class Session:
         self.start = start
         self.slot = 0  # the ticker's
         self._language = start.language or persona.call.language
-        self._requests = Requests(call_id, persona, self._language, providers, self._feed, self)
+        self._uploads = uploads
+        self._photos = Photos(
+            journal.path.parent.parent / "photos" / call_id,
+            persona.photo_detail,
+            self._feed,
+            self._refuse_photo,
+        )
+        self._requests = Requests(call_id, persona, self._language, providers, self._feed, self, self._photos)
+        self._vault = Vault(persona.call.language)
+        self._tools = ToolRuns(
+            call_id, persona.tools, journal, self._feed, self._tool_context, self._vault.resolve
+        )
         self._clips = clips
         self._journal = journal
         self._ticker = ticker
@@ -234,8 +252,28 @@ class Session:
             case Flow():
                 self._mouth.block(not item.on)
                 self._wake()
-            case e.CallerText() | e.Dtmf():
+            case PhotoPart():
+                self._photos.take(item)
+            case e.CallerText() | e.Dtmf() | e.TransferEnded():
                 self._feed(item)
+
+    def _refuse_photo(self, error: BadPhoto) -> None:
+        if self._carrier is not None:
+            self._send(self._carrier.error(error.code, str(error), error.hint))
+
+    # Tools
+
+    def _tool_context(self, key: str) -> ToolContext:
+        journals = self._journal.path.parent
+        sees = self._carrier is not None and bool(self._carrier.notify(n.PhotoWanted("")))
+        link = self._photo_link if sees else None
+        return ToolContext(self.call_id, key, self.start.caller, self._language, journals.parent, link)
+
+    def _photo_link(self) -> str:
+        url = self._uploads.link(self._photos)
+        if self._carrier is not None:
+            self._send(self._carrier.notify(n.PhotoWanted(url)))
+        return url
 
     def _confirm(self, report: PlayedReport) -> None:
         now = self._now()
@@ -295,6 +333,10 @@ class Session:
             while self._inbox and not self._ended.is_set():
                 event = self._inbox.popleft()
                 now = self._now()
+                if (slot := self._call.slot) is not None and slot.sensitive:
+                    event = self._vault.mask(event, slot)
+                else:
+                    self._vault.forget_keys()
                 self._journal.write(event, now)
                 commands = self._call.receive(event, now)
                 self.timeline.take(event, now, commands)
@@ -498,7 +540,11 @@ class Session:
         try:
             for event in last:
                 self._journal.write(event, now)
-                self.timeline.take(event, now, self._call.receive(event, now))
+                commands = self._call.receive(event, now)
+                self.timeline.take(event, now, commands)
+                for command in commands:
+                    if type(command) is c.Notify:
+                        self._notify(command)
         except (OSError, RuntimeError):
             # It ends all the same: what follows frees the line and the tasks.
             log.exception("call %s: its end could not be kept", self.call_id)
@@ -519,15 +565,20 @@ class Session:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._requests.start(tasks)
+                self._tools.start(tasks)
+                self._photos.start(tasks)
                 on_begun()
                 await self._ended.wait()
                 self._requests.stop()
+                self._tools.stop()
         except Exception:
             # A mistake of ours in one of its tasks.
             log.exception("call %s ends: a task of it failed", self.call_id)
             self.finish("internal_error", close_code=1011)
         finally:
             self.finish("stopped")
+            self._uploads.forget(self._photos)
+            self._photos.close()
             try:
                 self._journal.close()
             except OSError as error:
@@ -539,7 +590,11 @@ _DO: dict[type, Callable[[Session, Any], None]] = {
     c.CancelTranscribe: lambda session, command: session._requests.cancel("stt", command.utterance_id),
     c.WatchSample: Session._watch,
     c.ReleaseAudio: Session._release,
-    c.Ask: lambda session, command: session._requests.ask(command.reply_id, command.messages),
+    c.Ask: lambda session, command: session._requests.ask(command),
+    c.Commit: lambda session, command: session._tools.commit(command),
+    c.RunTool: lambda session, command: session._tools.run(command),
+    c.Transfer: lambda session, command: None,  # told by its notice, which carriers act on
+    c.Summarise: lambda session, command: session._requests.summarise(command),
     c.CancelAsk: lambda session, command: session._requests.cancel("llm", command.reply_id),
     c.Speak: Session._speak,
     c.PlayClip: Session._play_clip,
