@@ -110,6 +110,51 @@ def dial(
 
 
 @app.command()
+def replay(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Sample calls: YAML, audio beside one, folders; journals; bundles.")
+    ],
+    set_: SetOption = None,
+    persona: Annotated[Path | None, typer.Option(help="Another agent: a persona's file.")] = None,
+    llm: Annotated[str, typer.Option(help="A live model answers instead of the cassette.")] = "",
+    providers: Annotated[
+        str, typer.Option(help="cassette (where there is one), script, or live: those of the settings.")
+    ] = "cassette",
+    caller: Annotated[
+        str, typer.Option(help="anchored: to what the agent says; absolute: the recorded times.")
+    ] = "anchored",
+    jobs: Annotated[int, typer.Option("-j", "--jobs", help="Processes; 0: one a core.")] = 1,
+    repeat: Annotated[int, typer.Option(min=1, help="Replay each so often, and tell pass rates.")] = 1,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GROUP.NAME=FROM..TO/STEP", help="Replay over a grid of a setting; repeatable."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Where the sweep's plot goes (SVG).")] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Make the results the baseline.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write a page with all calls into this folder.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the results as JUnit XML.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a line of JSON a call.")] = False,
+) -> None:
+    """Replay recorded calls through this code on virtual time; exit 0 if all are as expected."""
+    from voicegw.cli.replay import ReplayOptions, default_jobs, run_replay
+    from voicegw.replay.virtual import Options
+
+    for name, value, known in (
+        ("caller", caller, ("anchored", "absolute")),
+        ("providers", providers, ("cassette", "script", "live")),
+    ):
+        if value not in known:
+            raise ConfigError(f"--{name} {value}: expected one of {', '.join(known)}")
+    changed = bool(set_ or persona or llm)
+    options = Options(overrides(set_), persona, caller == "absolute", providers, llm)  # type: ignore[arg-type]
+    wanted = ReplayOptions(
+        tuple(paths), options, jobs or default_jobs(), repeat, changed, accept, tuple(sweep or ()), plot,
+        report, junit, json,
+    )  # fmt: skip
+    raise typer.Exit(run_replay(wanted))
+
+
+@app.command()
 def check(set_: SetOption = None, json: JsonOption = False) -> None:
     """Try the configured providers: key, models, and a round trip of each with its time."""
     from voicegw.cli.check import run_check

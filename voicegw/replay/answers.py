@@ -31,10 +31,10 @@ class Delays:
     first_audio: float
 
 
-# Middles of what hosted providers of 2025 deliver in good and in bad hours.
+# What good providers deliver near by, and what they deliver in bad hours.
 LATENCIES: dict[Literal["instant", "usual", "slow"], Delays] = {
     "instant": Delays((0, 0), (0, 0), 0, 0),
-    "usual": Delays((220, 420), (280, 520), 18, 160),
+    "usual": Delays((180, 280), (180, 320), 10, 110),
     "slow": Delays((700, 1500), (900, 2600), 45, 500),
 }
 
@@ -50,7 +50,7 @@ class SpokenAudio:
         """Lay in a turn's audio, which begins at `begins_s` of the recording."""
         for at in range(0, len(audio), FRAME_BYTES):
             frame = audio[at : at + FRAME_BYTES]
-            if any(frame):
+            if any(frame) and len(frame) == FRAME_BYTES:
                 (key,) = frame_hashes(frame)
                 self._places.setdefault(key, (number, at // FRAME_BYTES))
         words: list[tuple[int, int, str]] = []

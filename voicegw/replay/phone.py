@@ -116,23 +116,28 @@ class Phone:
 
     def frame(self) -> list[Message]:
         """Take both sides one frame further; returns what is to be sent."""
-        hears = self._playout.frame()
-        self._caller_hears(self._playout.sounding)
-        says = self._caller.frame(self._playout.waiting)
+        playout, wire = self._playout, self._wire
+        hears = playout.frame()
+        if not wire.tells_speech:
+            self._caller_hears(playout.sounding)
+        says = self._caller.frame(playout.waiting)
         if self._echo is not None:
             says = self._echo.mix(says, hears)
         self.agent_track += hears
         self.caller_track += says
-        messages: list[Message] = [] if self.closed else [self._wire.audio(says)]
-        for line in self._take_actions():
-            messages += self._wire.keys(line.keys) if line.keys else self._wire.text(line.text)
-        messages += self._wire.played(self._playout.reports())
+        if self.closed:
+            return []
+        messages: list[Message] = [wire.audio(says)]
+        if self._caller.actions:
+            for line in self._caller.actions:
+                messages += wire.keys(line.keys) if line.keys else wire.text(line.text)
+            self._caller.actions.clear()
+        if reports := playout.reports():
+            messages += wire.played(reports)
         return messages
 
     def _caller_hears(self, sounding: bool) -> None:
         """Where the carrier does not tell when the agent speaks, it is heard."""
-        if self._wire.tells_speech:
-            return
         self._quiet = 0 if sounding else self._quiet + 1
         if sounding and not self._speaks:
             self._speaks = True
@@ -140,10 +145,3 @@ class Phone:
         elif self._speaks and self._quiet >= QUIET_FRAMES:
             self._speaks = False
             self._caller.agent_stopped(cut=False)
-
-    def _take_actions(self) -> list[Any]:
-        if not self._caller.actions:
-            return []
-        actions = list(self._caller.actions)
-        self._caller.actions.clear()
-        return actions

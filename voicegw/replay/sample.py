@@ -120,7 +120,7 @@ class CallExpectation(Part):
     longest_wait_ms: int | None = Field(None, description="the caller never waits longer without any sound")
     word_error_rate: float | None = Field(None, description="at most this")
     false_interruptions: int | None = Field(None, description="at most so many")
-    rungs: list[str] | None = Field(None, description="the prepared phrases heard, in order")
+    rungs: list[str] | None = Field(None, description="the prepared phrases heard, in order, without fillers")
     remembers_only_heard: bool = Field(True, description="the model is told no more than was heard")
     likely_echo: bool | None = None
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import tempfile
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from voicegw.audio.pcm import FRAME_US
 from voicegw.call import commands as c
@@ -15,15 +16,16 @@ from voicegw.call.settings import CallSettings
 from voicegw.carriers.base import Carrier, Message
 from voicegw.carriers.native import Native
 from voicegw.config import Settings, load_settings
-from voicegw.errors import GatewayFull
+from voicegw.errors import ConfigError, GatewayFull
 from voicegw.providers.cassette import CassettePlayer, CassetteRecorder, Matches, Take, read_cassette
-from voicegw.providers.http import ByteStreams
+from voicegw.providers.http import AiohttpStreams, ByteStreams
 from voicegw.rehearsal.channel import Channel
 from voicegw.rehearsal.clock import run_virtual
 from voicegw.replay.answers import scripted_provider
 from voicegw.replay.callers import Prepared, prepare
 from voicegw.replay.phone import LineEcho, Phone, Told
 from voicegw.replay.sample import Sample
+from voicegw.replay.waiting import AwaitedStreams, ModelElsewhere, run_waiting
 from voicegw.replay.wires import NativeWire, Wire
 from voicegw.server.front import make_gateway
 from voicegw.server.gateway import Gateway
@@ -31,19 +33,28 @@ from voicegw.store.journal import read_journal
 from voicegw.verdict.timeline import Timeline
 
 FRAME_S = FRAME_US / 1e6
+WIRES: dict[str, Callable[[], tuple[Wire, Callable[[], Carrier]]]] = {
+    "native": lambda: (NativeWire(), Native)
+}
 # The clips of a persona are made before the first call, as in a gateway that has been up for a while.
 CLIPS_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How calls are replayed. `overrides` are settings; `recording` keeps the providers' answers."""
+    """How calls are replayed. `overrides` are settings; `recording` keeps the providers' answers.
+
+    `providers`: "cassette" where a sample has one, else as "script"; "live" those of the environment. `llm`
+    names a live model; the other providers stay what they are.
+    """
 
     overrides: Mapping[str, str] = field(default_factory=dict)
     persona: Path | None = None
     absolute: bool = False
-    providers: str = "cassette"  # or "script"
+    providers: Literal["cassette", "script", "live"] = "cassette"
+    llm: str = ""
     recording: bool = False
+    carrier: str = "native"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,40 +85,61 @@ class Replayed:
         return self.timeline.last_us / 1e6
 
 
-def replay_virtual(sample: Sample, options: Options) -> Replayed:
-    """Replay one sample. Raises ConfigError for a sample, cassette or setting that is wrong."""
-    wire = NativeWire()
+def replay_virtual(
+    sample: Sample, options: Options, *, wrap: Callable[[ByteStreams], ByteStreams] | None = None
+) -> Replayed:
+    """Replay one sample; `wrap` may put something over its providers.
+
+    Raises ConfigError for a sample, cassette or setting that is wrong.
+    """
+    wire, carrier = WIRES[options.carrier]()
     prepared = prepare(sample, wire, absolute=options.absolute)
     streams, player = _streams(sample, prepared, options)
+    streams = streams if wrap is None else wrap(streams)
     recorder = CassetteRecorder(streams) if options.recording else None
     with tempfile.TemporaryDirectory(prefix="voicegw-replay-") as folder:
         settings = settings_of(sample, options, Path(folder))
-        return run_virtual(
-            _Run(sample, settings, recorder or streams, wire, prepared, player, recorder).run(Native)
-        )
+        run = _Run(sample, settings, recorder or streams, wire, prepared, player, recorder)
+        drive = run_waiting if options.providers == "live" or options.llm else run_virtual
+        return drive(run.run(carrier))
 
 
 def _streams(
     sample: Sample, prepared: Prepared, options: Options
 ) -> tuple[ByteStreams, CassettePlayer | None]:
+    if options.providers == "live":
+        return AwaitedStreams(AiohttpStreams()), None
+    player: CassettePlayer | None = None
+    canned: ByteStreams
     if options.providers == "cassette" and sample.cassette is not None:
-        player = CassettePlayer(read_cassette(sample.cassette))
-        return player, player
-    return scripted_provider(sample, prepared.spoken), None
+        canned = player = CassettePlayer(read_cassette(sample.cassette))
+    else:
+        canned = scripted_provider(sample, prepared.spoken)
+    if options.llm:
+        return ModelElsewhere(canned, AwaitedStreams(AiohttpStreams())), player
+    return canned, player
 
 
 def settings_of(sample: Sample, options: Options, folder: Path) -> Settings:
-    """The settings of a replay: nothing of the environment has a say in them."""
+    """The settings of a replay. Nothing of the environment has a say in them unless providers are live."""
     own = {name: _text(value) for name, value in sample.file.settings.items()}
-    fixed = {
-        "store.data_dir": str(folder),
-        "provider.base_url": "http://replay.invalid/v1",
-        "provider.api_key": "replay",
-        "persona.default": sample.persona,
-    }
+    fixed = {"store.data_dir": str(folder), "persona.default": sample.persona}
     if options.persona is not None:
-        fixed["persona.folders"] = str(options.persona.parent)
-    return load_settings({}, None, {**fixed, **own, **options.overrides})
+        fixed |= {"persona.folders": str(options.persona.parent), "persona.default": _named(options.persona)}
+    if options.llm:
+        fixed["llm.model"] = options.llm
+    if options.providers == "live" or options.llm:
+        return load_settings(overrides={**fixed, **own, **options.overrides})
+    nowhere = {"provider.base_url": "http://replay.invalid/v1", "provider.api_key": "replay"}
+    return load_settings({}, None, {**nowhere, **fixed, **own, **options.overrides})
+
+
+def _named(persona: Path) -> str:
+    """The name in a persona's file."""
+    try:
+        return str(tomllib.loads(persona.read_text(encoding="utf-8"))["name"])
+    except (OSError, KeyError, ValueError) as error:
+        raise ConfigError(f"--persona {persona}: no persona's file: {error}") from error
 
 
 def _text(value: object) -> str:
@@ -142,7 +174,7 @@ class _Run:
 
     def _seed(self, gateway: Gateway) -> None:
         """Give the agent the history that the sample brings."""
-        persona = gateway.personas[self.sample.persona]
+        persona = gateway.personas[self.settings.persona.default]
         history = tuple((x.caller, x.agent) for x in self.sample.file.history)
         gateway.personas = {persona.name: replace(persona, call=replace(persona.call, history=history))}
 
@@ -218,15 +250,27 @@ async def _converse(gateway: Gateway, phone: Phone, carrier: Carrier, sample: Sa
         far_end.channel = channel = Channel(gateway, far_end, carrier=carrier)
     except GatewayFull as error:
         raise AssertionError("a gateway of its own is never full") from error
-    for message in phone.begin({"persona": sample.persona, "caller": f"sample:{sample.name}"}):
+    for message in phone.begin({"caller": f"sample:{sample.name}"}):
         channel.to_gateway(message)
-    began, number = loop.time(), 0
-    while not phone.done:
-        number += 1
-        # A frame is there when its 20 ms have passed.
-        await asyncio.sleep(began + number * FRAME_S - loop.time())
-        for message in phone.frame():
-            channel.to_gateway(message)
+    began = loop.time()
+    over: asyncio.Future[None] = loop.create_future()
+
+    def frame(number: int) -> None:
+        try:
+            for message in phone.frame():
+                channel.to_gateway(message)
+        except Exception as error:
+            over.set_exception(error)
+            return
+        if phone.done:
+            over.set_result(None)
+        else:
+            loop.call_at(began + (number + 1) * FRAME_S, frame, number + 1)
+
+    # A frame is there when its 20 ms have passed. Plain timers: a task's sleep costs half as much again as
+    # all that the call does with a frame.
+    loop.call_at(began + FRAME_S, frame, 1)
+    await over
     for message in phone.hang_up():
         channel.to_gateway(message)
     await asyncio.sleep(0)

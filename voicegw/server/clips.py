@@ -6,6 +6,7 @@ A clip answers at once and needs no provider. Where none could be made, a phrase
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import io
 import logging
@@ -39,6 +40,7 @@ LEVEL = 6000
 AGAIN_S, MOST_AGAIN_S = 1.0, 32.0
 
 
+@functools.cache
 def tone() -> bytes:
     """The last resort, as pcm."""
     n = int(TONE_S * SAMPLE_RATE_HZ)

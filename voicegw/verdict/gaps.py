@@ -1,6 +1,6 @@
 """The waits of a call: how long the caller heard nothing, and whose time that was.
 
-Owners: `caller`, `turn_detection`, `stt`, `tools`, `llm`, `tts`, `gateway`, `carrier`.
+Owners: `caller`, `turn_detection`, `stt`, `tools`, `llm`, `tts`, `filler`, `gateway`, `carrier`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,8 @@ LEAST_SILENCE_US = 200_000
 class Wait:
     """From the caller's last word to the first sound of the answer; `causes` (us) sum to its length.
 
-    `answered` is False where the exchange ended without an answer of the model.
+    `answered` is False where the exchange ended without an answer of the model. `sounded_us`: the first sound
+    of anything, a filler for instance.
     """
 
     exchange: int
@@ -25,6 +26,12 @@ class Wait:
     to_us: int
     causes: dict[str, int]
     answered: bool = True
+    sounded_us: int | None = None
+
+    @property
+    def silent_us(self) -> int:
+        """How long the caller heard nothing at all."""
+        return (self.to_us if self.sounded_us is None else min(self.sounded_us, self.to_us)) - self.from_us
 
     @property
     def owner(self) -> str:
@@ -81,13 +88,16 @@ def wait_of(exchange: Exchange, ended_us: int, heard_us: int | None = None) -> W
     first = next((s for s in exchange.sentences if s.began_us is not None and s.kind == "reply"), None)
     if first is not None:
         marks.until(first.first_audio_us, "tts", end)
+        # A filler that is being said is said to its end.
+        filler = [s.ended_us for s in exchange.sentences if s.clip and s.ended_us is not None]
+        marks.until(max(filler, default=None), "filler", end)
         marks.until(end, "gateway", end)
     else:
         marks.until(end, _pending(exchange), end)
     if heard_us is not None and answered:
         marks.until(heard_us, "carrier", max(end, heard_us))
         end = max(end, heard_us)
-    return Wait(exchange.number, since, end, marks.causes, answered)
+    return Wait(exchange.number, since, end, marks.causes, answered, exchange.sounded_us)
 
 
 def _given_up(exchange: Exchange, ended_us: int) -> int:

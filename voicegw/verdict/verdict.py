@@ -43,7 +43,8 @@ class Thresholds:
 class Verdict:
     """Times in milliseconds; None: could not be told (nothing of it happened, or no audio was given).
 
-    `causes_ms` tells for all waits together whose time they were: they sum to `waited_ms`.
+    `causes_ms` tells for all waits together whose time they were: they sum to `waited_ms`. `longest_wait_ms`
+    is the longest without any sound.
     """
 
     grade: Grade
@@ -100,7 +101,7 @@ def judge(
     waited = waits(timeline)
     quiet = silences(timeline, waited)
     gaps = sorted((w.to_us - w.from_us) // 1000 for w in waited if w.answered)
-    longest_wait = max(waited, key=_length, default=None)
+    longest_wait = max(waited, key=lambda wait: wait.silent_us, default=None)
     longest = max(quiet, key=_length, default=None)
     interruptions = [i for x in timeline.exchanges for i in x.interruptions]
     yielded = [i for i in interruptions if i.outcome == "yielded" and i.decided_us is not None]
@@ -118,7 +119,7 @@ def judge(
         gap_p95_ms=_rank(gaps, 0.95),
         waited_ms=sum(_length(w) for w in waited) // 1000,
         causes_ms=_whole_ms(causes),
-        longest_wait_ms=_length(longest_wait) // 1000 if longest_wait else 0,
+        longest_wait_ms=longest_wait.silent_us // 1000 if longest_wait else 0,
         longest_wait_owner=longest_wait.owner if longest_wait else "",
         longest_silence_ms=_length(longest) // 1000 if longest else 0,
         longest_silence_owner=longest.owner if longest else "",
