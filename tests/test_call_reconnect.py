@@ -108,7 +108,7 @@ async def test_a_model_that_hangs_meanwhile_is_an_apology_within_the_patience(tm
         await caller.until(caller.now_s + 20.0)
         caller.reconnect()
         rung = await caller.event("rung", rung="apology")
-        assert rung.at_s - resumed_at(caller) == pytest.approx(8.0, abs=0.05)
+        assert 6.0 < rung.at_s - resumed_at(caller) < 8.05
 
 
 @on_virtual_time

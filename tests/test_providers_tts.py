@@ -389,7 +389,8 @@ async def test_a_sentence_said_before_needs_no_request() -> None:
     await said(LONG)
     await said(LONG)
     assert len(provider.received("tts")) == 5
-    assert (tts.cache.hits, tts.cache.n_bytes) == (1, 2 * len(first) + len(fast))
+    cache = tts.row.backends[0].service.cache
+    assert (cache.hits, cache.n_bytes) == (1, 2 * len(first) + len(fast))
 
 
 async def test_a_sentence_that_broke_off_is_not_kept() -> None:

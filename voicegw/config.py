@@ -175,6 +175,33 @@ class ProviderSettings(Group):
     pcm_hz: int = Field(
         24000, ge=8000, le=48000, description="rate of raw pcm speech from this provider (OpenAI: 24,000)"
     )
+    stall_s: float = Field(
+        2.5, gt=0, description="a stream that brings nothing for this long is broken, and is asked for again"
+    )
+    plan: Literal["", "free", "pro"] = Field("", description="free: 60 requests a minute; pro: 500")
+    requests_a_minute: int = Field(
+        0, ge=0, description="requests a minute of the key; 0: as `plan`, or no limit"
+    )
+    tokens_a_minute: int = Field(0, ge=0, description="tokens a minute of the key; 0: no limit")
+    streams: int = Field(0, ge=0, description="requests at once of the key; 0: no limit")
+    hedge: bool = Field(
+        False, description="ask a second time when the first answer is later than usual; costs requests"
+    )
+    fallbacks: tuple[dict[str, str], ...] = Field(
+        (),
+        repr=False,
+        description="asked in this order when the first fails, as JSON: "
+        '[{"base_url": "…", "api_key": "…", "model": "…"}, …]; never printed',
+    )
+
+    @field_validator("fallbacks")
+    @classmethod
+    def _are_providers(cls, value: tuple[dict[str, str], ...]) -> tuple[dict[str, str], ...]:
+        for number, named in enumerate(value, start=1):
+            if unknown := named.keys() - (cls.model_fields.keys() - {"fallbacks", "headers"}):
+                raise ValueError(f"fallback {number}: no such field: {', '.join(sorted(unknown))}")
+            cls.model_validate(named)
+        return value
 
     @field_validator("base_url")
     @classmethod
@@ -519,7 +546,30 @@ class Settings(BaseSettings):
             headers=own.headers or inherited.headers,
             timeout_s=(own if "timeout_s" in own.model_fields_set else self.provider).timeout_s,
             pcm_hz=(own if "pcm_hz" in own.model_fields_set else inherited).pcm_hz,
+            stall_s=(own if "stall_s" in own.model_fields_set else self.provider).stall_s,
+            hedge=(own if "hedge" in own.model_fields_set else self.provider).hedge,
+            **{
+                name: getattr(own if name in own.model_fields_set else inherited, name)
+                for name in ("plan", "requests_a_minute", "tokens_a_minute", "streams")
+            },
         )
+
+    def row(self, stage: Stage) -> tuple[ProviderSettings, ...]:
+        """Return the providers of one stage in the order in which they are asked, the first one first.
+
+        A fallback takes what it does not name from the first, but never its key or headers to another host.
+        """
+        first = self.resolved(stage)
+        own: ProviderSettings = getattr(self, stage)
+        found = [first]
+        for named in own.fallbacks or self.provider.fallbacks:
+            base = first.model_dump()
+            host = urlsplit(named.get("base_url", first.base_url)).netloc
+            if host != urlsplit(first.base_url).netloc:
+                base |= {"api_key": "", "headers": {}, "plan": "", "requests_a_minute": 0}
+                base |= {"tokens_a_minute": 0, "streams": 0}
+            found.append(ProviderSettings.model_validate({**base, **named, "fallbacks": ()}))
+        return tuple(found)
 
     def _provider_url(self) -> str:
         return self.provider.base_url or HOLYSHEEP_URL
@@ -695,6 +745,14 @@ def _parsed(dotted: str, text: str) -> Any:
         if not isinstance(value, dict):
             raise ValueError('expected JSON such as {"X-Title": "My shop"}')
         return value
+    if dotted.endswith(".fallbacks"):
+        try:
+            listed = json.loads(text)
+        except ValueError:
+            listed = None
+        if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+            raise ValueError('expected JSON such as [{"base_url": "https://…/v1", "api_key": "…"}]')
+        return tuple({name: str(value) for name, value in each.items()} for each in listed)
     if get_origin(setting_fields()[dotted].annotation) is tuple:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text

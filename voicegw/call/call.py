@@ -34,6 +34,8 @@ from voicegw.call.turns import Phase, Turns, Utterance
 
 # One sentence is synthesised while another plays: more would be wasted by an interruption.
 SENTENCES_AHEAD = 2
+# A stream that breaks is asked to go on so often: a third break in one answer is no accident.
+MOST_RESUMES = 2
 # What the offer of the ladder asks for: press 1 and we call you back.
 CALL_BACK_KEY = "1"
 # Echo of the agent's last word comes back up to this much later.
@@ -570,10 +572,12 @@ class Call:
         """What the caller is likely to say, for STT."""
         return (self._slot.hint if self._slot else "") or ", ".join(self._settings.vocabulary)
 
-    def _ask_model(self, reply: Reply, *, tools: bool = True) -> None:
+    def _ask_model(self, reply: Reply, *, tools: bool = True, said: str = "") -> None:
+        """Ask for a reply; one of which `said` was spoken already is to go on behind it."""
         self._acting.show_late(self._dialogue)
         reply.asked = True
-        self._out.append(c.Ask(reply.reply_id, self._dialogue.messages(), tools=tools))
+        begun: tuple[c.Message, ...] = ({"role": "assistant", "content": said},) if said else ()
+        self._out.append(c.Ask(reply.reply_id, self._dialogue.messages() + begun, tools=tools))
 
     def _summarise(self) -> None:
         if self._settings.window.summarise and (dropped := self._dialogue.take_dropped()):
@@ -706,6 +710,9 @@ class Call:
         if (reply := self._current(event.reply_id)) is None:
             return
         # Whole sentences that came are still said; the torn one at the end is not.
+        if event.broken and reply.resumes < MOST_RESUMES:
+            self._ask_model(reply, said=reply.go_on(self._settings.language))
+            return
         reply.asked = False
         self._fail(reply, event.code)
 
@@ -737,6 +744,9 @@ class Call:
                 return
             self._out.append(c.ClearSpeech(self._patience.filler_id))
             reply.playback = Playback()
+        elif reply.playback.drop_behind(event.speech_id):
+            # What follows makes no sense without it.
+            self._out.append(c.ClearSpeech(event.speech_id))
         self._fail(reply, event.code)
 
     def _stand_in(self, reply: Reply) -> None:

@@ -101,10 +101,14 @@ class ReplyDone:
 
 @dataclass(frozen=True, slots=True)
 class ReplyFailed:
-    """The model's stream failed; text that came before stays valid."""
+    """The model's stream failed; text that came before stays valid.
+
+    `broken`: it had begun, and the rest may come when the model is asked to go on.
+    """
 
     reply_id: int
     code: str
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -381,6 +381,7 @@ class Mouth:
     def drop_but(self, speech_id: int) -> None:
         """Drop the sentences of which nothing was sent, except this one."""
         kept = [speech for speech in self._queue if speech.sent or speech.speech_id == speech_id]
+        self._sending = sum(speech in kept for speech in self._queue[: self._sending])
         self._queue = kept
         self._by_id = {speech.speech_id: speech for speech in kept}
 

@@ -86,6 +86,13 @@ class Playback:
         """Return a sentence of this stretch; None for one that was cut or belongs to an older one."""
         return self._spoken.get(speech_id)
 
+    def drop_behind(self, speech_id: int) -> bool:
+        """Forget the sentences behind one; they have not begun. Returns whether there were any."""
+        behind = [spoken.speech_id for spoken in self._spoken.values() if spoken.speech_id > speech_id]
+        for dropped in behind:
+            del self._spoken[dropped]
+        return bool(behind)
+
     @property
     def unfinished(self) -> int:
         """Sentences that are not heard to the end."""

@@ -8,6 +8,7 @@ from itertools import pairwise
 from voicegw.call import notices
 from voicegw.call.dialogue import ToolUnit, ToolUse
 from voicegw.call.playback import Kind, Playback
+from voicegw.call.resume import Resume
 from voicegw.call.sentences import SentenceChunker
 from voicegw.call.tool_rounds import Fragments
 
@@ -49,6 +50,8 @@ class Reply:
     failed: bool = False  # a prepared phrase stands in for what is missing of it
     pending: deque[str] = field(default_factory=deque)
     prepared: str = ""  # a fixed sentence, while a clip may still take the place of its voice
+    resumes: int = 0  # how often the model was asked to go on, its stream having broken
+    resume: Resume | None = None
     closing: str = ""  # that phrase, until it is its turn: it is said behind what there is of the reply
     playback: Playback = field(default_factory=Playback)
     calls: Fragments = field(default_factory=Fragments)  # tools that the model calls, while it is writing
@@ -61,10 +64,12 @@ class Reply:
     confirm: ToolUse | None = None  # it ends with a read-back of this
 
     def add(self, sentences: Iterable[str]) -> None:
-        """The model wrote these."""
+        """The model wrote these; what a second answer repeats of one that broke is left out."""
         for sentence in sentences:
-            self.pending.append(sentence)
-            self.sentences.append(sentence)
+            new = self.resume.new(sentence) if self.resume is not None else sentence
+            if new:
+                self.pending.append(new)
+                self.sentences.append(new)
 
     @property
     def newest(self) -> list[str]:
@@ -79,6 +84,15 @@ class Reply:
             unit.said = " ".join(filter(None, heard[start:end]))
             start = end
         return " ".join(filter(None, heard[start:]))
+
+    def go_on(self, language: str) -> str:
+        """The stream broke: the model will be asked to go on. Returns what it is told it has said."""
+        self.resumes += 1
+        self.resume = Resume(self.newest)
+        # The torn sentence at the end was not spoken: the second answer brings it whole. So are tool calls.
+        self.chunker = SentenceChunker(language)
+        self.calls = Fragments()
+        return " ".join(self.newest)
 
     @property
     def finished(self) -> bool:

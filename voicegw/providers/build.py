@@ -1,22 +1,45 @@
-"""Making the three providers of a process from its settings."""
+"""Making the providers of a process from its settings: a row for each stage, a quota for each key."""
 
+import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from ..config import Settings
+from ..config import ProviderSettings, Settings
+from ..errors import Stage
 from .http import ByteStreams
 from .llm import ChatModel
+from .policy import Backend, MeteredStreams, Row
+from .quota import Bucket, limits_of
+from .steady import SteadyChat, SteadyStt, SteadyTts
 from .stt import SpeechToText
 from .tts import TextToSpeech
+
+S = TypeVar("S")
+
+
+def _clock() -> float:
+    """The running loop's time, which may be virtual."""
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
 class Providers:
     """What a call needs from outside; shared by all calls of the process."""
 
-    stt: SpeechToText
-    llm: ChatModel
-    tts: TextToSpeech
+    stt: SteadyStt
+    llm: SteadyChat
+    tts: SteadyTts
     streams: ByteStreams
+    quotas: tuple[Bucket, ...] = ()
+
+    def room_for_call(self, calls: int) -> float:
+        """Seconds until one more call beside `calls` finds room in the quotas of all first providers."""
+        return max((quota.room_for_call(calls) for quota in self.quotas), default=0.0)
 
     async def aclose(self) -> None:
         """Close the connections. Requests still running fail with ProviderError."""
@@ -25,9 +48,26 @@ class Providers:
 
 def build_providers(settings: Settings, streams: ByteStreams) -> Providers:
     """Make the providers that `settings` name, all over `streams`."""
-    return Providers(
-        SpeechToText(settings.resolved("stt"), streams),
-        ChatModel(settings.resolved("llm"), streams),
-        TextToSpeech(settings.resolved("tts"), streams, int(settings.speech_cache.most_mb * 2**20)),
-        streams,
-    )
+    buckets: dict[tuple[str, str], Bucket] = {}
+
+    def bucket(of: ProviderSettings) -> Bucket:
+        # One key has one allowance at one provider, whatever it is asked for.
+        key = (of.base_url, of.api_key)
+        if key not in buckets:
+            buckets[key] = Bucket(**limits_of(of), clock=_clock)
+        return buckets[key]
+
+    def row(stage: Stage, make: Callable[[ProviderSettings, ByteStreams], S]) -> Row[S]:
+        found = settings.row(stage)
+        backends = []
+        for each in found:
+            quota = bucket(each)
+            backends.append(Backend(make(each, MeteredStreams(streams, quota)), each, quota))
+        return Row(stage, backends, hedge=found[0].hedge)
+
+    stt = SteadyStt(row("stt", SpeechToText))
+    llm = SteadyChat(row("llm", ChatModel))
+    cache_bytes = int(settings.speech_cache.most_mb * 2**20)
+    tts = SteadyTts(row("tts", lambda of, seam: TextToSpeech(of, seam, cache_bytes)))
+    firsts = dict.fromkeys(bucket(settings.resolved(stage)) for stage in ("stt", "llm", "tts"))
+    return Providers(stt, llm, tts, streams, tuple(firsts))

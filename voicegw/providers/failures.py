@@ -139,13 +139,16 @@ class Failures:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a provider asks to wait: `retry-after-ms` or `Retry-After` (RFC 9110 section 10.2.3)."""
+    """Seconds that a provider asks to wait: `retry-after-ms` or `Retry-After` (RFC 9110 section 10.2.3).
+
+    LiteLLM hands the upstream's own on as `llm_provider-retry-after`.
+    """
     milliseconds = headers.get("retry-after-ms", "")
     try:
         return max(0.0, float(milliseconds) / 1000)
     except ValueError:
         pass  # absent or no number: the standard header may still say it
-    value = headers.get("retry-after", "").strip()
+    value = (headers.get("retry-after") or headers.get("llm_provider-retry-after") or "").strip()
     if not value:
         return None
     try:

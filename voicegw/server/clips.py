@@ -27,7 +27,8 @@ from voicegw.call.commands import Role
 from voicegw.call.settings import Phrases
 from voicegw.call.spoken_form import SpokenForm
 from voicegw.errors import ProviderError
-from voicegw.providers.tts import TextToSpeech
+from voicegw.providers.policy import background
+from voicegw.providers.steady import SteadyTts
 from voicegw.server.stand_ins import stand_in
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Clips:
             log.error("the packaged phrase for %s cannot be read: %s", role, type(error).__name__)
             return Clip("", self._tone)
 
-    async def make(self, tts: TextToSpeech, personas: Iterable[Persona]) -> None:
+    async def make(self, tts: SteadyTts, personas: Iterable[Persona]) -> None:
         """Read or synthesise what is missing, and try again until all is there. Live calls go first."""
         missing = [(persona, text) for persona in personas for text in sentences(persona.call.phrases)]
         wait_s = AGAIN_S
@@ -97,7 +98,7 @@ class Clips:
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
             wait_s = min(2 * wait_s, MOST_AGAIN_S)
 
-    async def _make(self, tts: TextToSpeech, persona: Persona, text: str) -> bool:
+    async def _make(self, tts: SteadyTts, persona: Persona, text: str) -> bool:
         key = (persona.voice, persona.speed, text)
         if key in self._clips:
             return True
@@ -108,7 +109,7 @@ class Clips:
             try:
                 pcm = b""
                 async with contextlib.aclosing(
-                    tts.speak(spoken, voice=persona.voice, speed=persona.speed)
+                    tts.speak(spoken, patience=background, voice=persona.voice, speed=persona.speed)
                 ) as chunks:
                     async for chunk in chunks:
                         pcm += chunk

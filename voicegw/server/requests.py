@@ -15,6 +15,7 @@ from voicegw.call import events as e
 from voicegw.call.commands import Message
 from voicegw.errors import ProviderError
 from voicegw.providers.build import Providers
+from voicegw.providers.policy import Patience
 from voicegw.server.photos import Photos
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Requests:
         persona: Persona,
         language: str,
         providers: Providers,
+        patience: Patience,
         feed: Callable[[e.Event], None],
         sink: SpeechSink,
         photos: Photos,
@@ -62,6 +64,7 @@ class Requests:
         # Whisper takes the bare language: "vi", not "vi-VN".
         self._language = language.partition("-")[0].lower()
         self._providers = providers
+        self._patience = patience
         self._feed = feed
         self._photos = photos
         self._definitions = tuple(tool.definition for tool in persona.tools.values())
@@ -111,7 +114,9 @@ class Requests:
 
     async def _transcribe(self, utterance_id: int, pcm: bytes, prompt: str) -> None:
         try:
-            heard = await self._providers.stt.transcribe(pcm, language=self._language, prompt=prompt or None)
+            heard = await self._providers.stt.transcribe(
+                pcm, patience=self._patience, language=self._language, prompt=prompt or None
+            )
         except ProviderError as error:
             self._log(error)
             self._feed(e.TranscriptFailed(utterance_id, error.code))
@@ -125,6 +130,7 @@ class Requests:
                     doubts.no_speech_prob,
                     doubts.avg_logprob,
                     doubts.compression_ratio,
+                    round(self._providers.llm.headroom, 3),
                 )
             )
 
@@ -134,9 +140,10 @@ class Requests:
 
     async def _ask(self, command: c.Ask) -> None:
         reply_id = command.reply_id
-        reason, usage = "", None
+        reason, usage, began = "", None, False
         stream = self._providers.llm.reply(
             await self._photos.shown(command.messages),
+            patience=self._patience,
             max_tokens=self._persona.max_tokens,
             temperature=self._persona.temperature,
             tools=self._definitions,
@@ -145,6 +152,7 @@ class Requests:
         try:
             async with contextlib.aclosing(stream) as deltas:
                 async for delta in deltas:
+                    began = True
                     reason = delta.finish_reason or reason
                     usage = delta.usage or usage
                     if delta.text:
@@ -154,7 +162,8 @@ class Requests:
                         self._feed(e.ReplyToolCall(reply_id, part.index, part.name, arguments))
         except ProviderError as error:
             self._log(error)
-            self._feed(e.ReplyFailed(reply_id, error.code))
+            # What failed before it began was asked for as often as the caller's patience allowed.
+            self._feed(e.ReplyFailed(reply_id, error.code, began and error.retryable))
         else:
             prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
             self._feed(e.ReplyDone(reply_id, reason, prompt, completion))
@@ -182,7 +191,9 @@ class Requests:
         self._spawn("tts", speech_id, self._speak(speech_id, text))
 
     async def _speak(self, speech_id: int, text: str) -> None:
-        stream = self._providers.tts.speak(text, voice=self._persona.voice, speed=self._persona.speed)
+        stream = self._providers.tts.speak(
+            text, patience=self._patience, voice=self._persona.voice, speed=self._persona.speed
+        )
         try:
             async with contextlib.aclosing(stream) as chunks:
                 async for pcm in chunks:

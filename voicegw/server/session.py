@@ -98,7 +98,9 @@ class Session:
             self._feed,
             self._refuse_photo,
         )
-        self._requests = Requests(call_id, persona, self._language, providers, self._feed, self, self._photos)
+        self._requests = Requests(
+            call_id, persona, self._language, providers, self._patience, self._feed, self, self._photos
+        )
         self._vault = Vault(persona.call.language)
         self._tools = ToolRuns(
             call_id, persona.tools, journal, self._feed, self._tool_context, self._vault.resolve
@@ -316,6 +318,13 @@ class Session:
         messages = self._carrier.transfer(target) if self._carrier is not None else ()
         self._send(messages)
         return bool(messages)
+
+    def _patience(self) -> float:
+        """Seconds that the caller will go on waiting for an answer."""
+        gives_up = self._call.gives_up_us
+        if gives_up is None:
+            return self.persona.call.limits.patience_s
+        return max(0.001, (gives_up - self._now()) / 1e6)
 
     # Events and commands
 

@@ -1,0 +1,81 @@
+"""STT, LLM and TTS as a call uses them: a row of providers each, asked within the caller's patience.
+
+The methods are those of the single services with `patience` in front; what else a service takes is handed
+on as it is. Without a patience one provider is asked once.
+"""
+
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
+
+from ..errors import ProviderError
+from .llm import ChatModel, ReplyDelta
+from .policy import Patience, Row, once
+from .rejoin import Rejoin
+from .stt import SpeechToText, Transcription
+from .tts import TextToSpeech
+
+# A sentence whose speech breaks off is asked for so many times more.
+REJOINS = 2
+# Whisper counts no tokens; a chat request's are estimated ahead: a token is about four characters of a
+# request, and its answer is rarely longer than this.
+CHARS_A_TOKEN, ANSWER_TOKENS = 4, 150
+
+
+class SteadyStt:
+    """Speech to text by the first provider that answers."""
+
+    def __init__(self, row: Row[SpeechToText]) -> None:
+        self.row = row
+
+    async def transcribe(self, pcm: bytes, *, patience: Patience = once, **given: Any) -> Transcription:
+        """See `SpeechToText.transcribe`."""
+        _, grant, heard = await self.row.first(lambda stt: stt.transcribe(pcm, **given), patience)
+        grant.done()
+        return heard
+
+
+class SteadyChat:
+    """The language model: the first provider that begins to answer."""
+
+    def __init__(self, row: Row[ChatModel]) -> None:
+        self.row = row
+
+    @property
+    def headroom(self) -> float:
+        """The share of the first provider's quota that is free: what decides about asking ahead."""
+        return self.row.backends[0].quota.headroom()
+
+    def reply(
+        self, messages: Sequence[Mapping[str, Any]], *, patience: Patience = once, **given: Any
+    ) -> AsyncGenerator[ReplyDelta, None]:
+        """See `ChatModel.reply`. A stream that breaks raises: only the call knows what was spoken of it."""
+        tokens = sum(len(str(m.get("content") or "")) for m in messages) // CHARS_A_TOKEN + ANSWER_TOKENS
+        return self.row.stream(lambda llm: llm.reply(messages, **given), patience, tokens)
+
+
+class SteadyTts:
+    """Text to speech; a sentence that breaks off goes on where it broke."""
+
+    def __init__(self, row: Row[TextToSpeech]) -> None:
+        self.row = row
+
+    async def speak(
+        self, text: str, *, patience: Patience = once, **given: Any
+    ) -> AsyncGenerator[bytes, None]:
+        """See `TextToSpeech.speak`."""
+        rejoin = Rejoin()
+        for again in range(REJOINS + 1):
+            try:
+                stream = self.row.stream(lambda tts: tts.speak(text, **given), patience)
+                async with contextlib.aclosing(stream) as pieces:
+                    async for pcm in pieces:
+                        if new := rejoin.push(pcm):
+                            yield new
+                rejoin.finish()
+                return
+            except ProviderError as error:
+                broke = rejoin.delivered and error.retryable and patience() > 0
+                if again == REJOINS or not broke:
+                    raise
+                rejoin.again()
