@@ -25,11 +25,13 @@ from voicegw.bench.figures import (
     read_bench,
     spread,
 )
+from voicegw.bench.first_sentence import first_sentences
 from voicegw.bench.material import CYCLE_FRAMES, RECORDING, ROOM_RMS, cycle, last_sound, message
 from voicegw.bench.report import print_bench
 from voicegw.bench.virtual import replay_speed
 from voicegw.call.ear import Ear
 from voicegw.call.events import VoiceActivity
+from voicegw.call.sentences import FIRST_WORDS
 from voicegw.cli.bench import run_bench
 from voicegw.errors import ConfigError
 
@@ -244,6 +246,14 @@ def test_a_call_runs_on_virtual_time() -> None:
     assert found.times > 0
 
 
+def test_the_first_sentence_is_at_tts_within_words_of_the_first_token() -> None:
+    """Whatever the reply: the word limit of the first piece bounds it; a short sentence needs less."""
+    for found in first_sentences():
+        assert found.ms.n == found.replies
+        # A word more is needed to see that the limit is reached.
+        assert 0 < found.ms.p50 <= found.ms.p99 <= FIRST_WORDS * 1000 / found.tokens_s
+
+
 @needs_two_cores
 def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
     """Gateway, floor, provider and callers really work together, on the event loop of production."""
@@ -263,6 +273,10 @@ def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
     assert one.talking.frames > 5 * 60
     assert one.talking.added is not None
     assert one.talking.late is not None
+    assert one.talking.first_sentence is not None
+    assert one.talking.first_sentence.n >= 5
+    assert [first.language for first in bench.first_sentences] == ["vi", "en"]
     assert one.idle.turns == 0
     assert isinstance(console.file, io.StringIO)
     assert "ratio to the floor" in console.file.getvalue()
+    assert "First token to first sentence at TTS (vi, 47 tokens/s" in console.file.getvalue()

@@ -575,6 +575,12 @@ FIRST_PIECES: list[tuple[str, str, str, list[str]]] = [
         ["I have just looked up the parcel you told me about", "and it seems that nobody scanned it."],
     ),
     (
+        "word-limit-does-not-cut-behind-an-article",
+        "en",
+        "The laptop that would suit you best for about a thousand dollars is the Nitro 5 with its card.",
+        ["The laptop that would suit you best for about a thousand dollars", "is the Nitro 5 with its card."],
+    ),
+    (
         "word-limit-does-not-cut-a-number",
         "vi",
         "Em xin đọc lại mã số thẻ khách hàng thân thiết anh mới đọc 0901 234 567 890 đúng chưa ạ?",

@@ -28,6 +28,7 @@ class Notes:
     added: list[float] = field(default_factory=list)
     answer: list[float] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
+    first_sentence: list[float] = field(default_factory=list)
     frames: int = 0
     trouble: dict[str, int] = field(default_factory=dict)
 
@@ -189,6 +190,9 @@ class Caller(asyncio.Protocol):
             self._voice_end = json.loads(text)["at_ms"] // FRAME_MS
         elif text.startswith(b'{"type":"speech_started"'):
             self._waits = True
+        elif text.startswith(b'{"type":"latency"'):
+            if self._notes.on:
+                self._notes.first_sentence.append(json.loads(text)["first_sentence_ms"] / 1000)
         elif text.startswith(b'{"type":"ready"'):
             self.ready.set_result(None)
         elif text.startswith((b'{"type":"error"', b'{"type":"rung"')):

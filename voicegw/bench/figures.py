@@ -43,10 +43,12 @@ def spread(values: Sequence[float]) -> Spread | None:
 class Load:
     """One server under one load, over a steady window.
 
-    `cpu_ms` is CPU time of the server process per call and second. `rss_kb` and `uss_kb` are what the calls
-    added to the process, each. `added` is the time from the frame whose silence ends the turn to the first
-    audio of the answer, `answer` the one from the caller's last sound, `late` how late an agent frame came
-    behind its schedule. `trouble` counts what should not happen: errors, apologies, lost connections.
+    `cpu_ms` is CPU time of the server process per call and second. `rss_kb` and `uss_kb` are what the
+    calls added to the process, each. `added` is the time from the frame whose silence ends the turn to
+    the first audio of the answer, `answer` the one from the caller's last sound, `late` how late an agent
+    frame came behind its schedule, `first_sentence` the time from the model's first token to the first
+    sentence at TTS (the scripted model takes none itself). `trouble` counts what should not happen:
+    errors, apologies, lost connections.
     """
 
     calls: int
@@ -63,6 +65,7 @@ class Load:
     frames: int = 0
     trouble: dict[str, int] = field(default_factory=dict)
     repeated: bool = False
+    first_sentence: Spread | None = None
 
     @property
     def void(self) -> bool:
@@ -142,6 +145,19 @@ class VirtualSpeed:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstSentence:
+    """Time from the model's first token to the first sentence sent to TTS.
+
+    Over `replies` typical replies, written at `tokens_s` tokens a second.
+    """
+
+    language: str
+    tokens_s: int
+    replies: int
+    ms: Spread
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """Where it was measured; figures of two machines say nothing about each other."""
 
@@ -162,6 +178,7 @@ class Bench:
     rows: list[Row]
     virtual: VirtualSpeed
     capacity: Capacity | None = None
+    first_sentences: list[FirstSentence] = field(default_factory=list)
     format: int = FORMAT
 
     @property

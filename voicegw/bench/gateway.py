@@ -14,7 +14,7 @@ from voicegw.server.front import make_gateway, make_server, settled_memory
 # No greeting, so that a call is quiet until its caller speaks.
 PERSONA = """
 name = "bench"
-language = "en"
+language = "{language}"
 system_prompt = "You are the telephone agent of a small shop. Short, warm sentences; one thing at a time."
 
 [phrases]
@@ -24,11 +24,11 @@ not_understood = "Sorry, I did not catch that. Could you say it again?"
 """
 
 
-def bench_settings(folder: Path, base_url: str, calls: int) -> Settings:
+def bench_settings(folder: Path, base_url: str, calls: int, language: str = "en") -> Settings:
     """Settings for `calls` calls over the provider at `base_url`; everything is kept in `folder`."""
     personas = folder / "personas"
     personas.mkdir(exist_ok=True)
-    (personas / "bench.toml").write_text(PERSONA, encoding="utf-8")
+    (personas / "bench.toml").write_text(PERSONA.format(language=language), encoding="utf-8")
     return load_settings(
         {},
         None,

@@ -142,6 +142,7 @@ async def run_load(order: LoadOrder) -> Load:
         turns=len(notes.added),
         frames=notes.frames,
         trouble=notes.trouble,
+        first_sentence=spread(_ms(notes.first_sentence)),
     )
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from voicegw.bench.figures import LOAD, Bench, Capacity, Load, Machine, Round, Row
+from voicegw.bench.first_sentence import first_sentences
 from voicegw.bench.load import LoadOrder, order_fields
 from voicegw.bench.processes import Child, cores
 from voicegw.bench.virtual import replay_speed
@@ -165,9 +166,11 @@ def measure(
     rows = [bencher.row(n) for n in calls]
     tell("a call on virtual time")
     virtual = replay_speed(speech, turns=5 if quick else 50)
+    tell("first sentences on virtual time")
+    first = first_sentences()
     capacity = bencher.capacity(max(calls)) if with_capacity else None
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return Bench(at, quick, machine(), rows, virtual, capacity)
+    return Bench(at, quick, machine(), rows, virtual, capacity, first)
 
 
 def machine() -> Machine:

@@ -39,6 +39,7 @@ LINES = (
     _Line("Added latency p50", "ms", _p(lambda one: one.talking.added, "p50")),
     _Line("Added latency p95", "ms", _p(lambda one: one.talking.added, "p95")),
     _Line("Added latency p99", "ms", _p(lambda one: one.talking.added, "p99"), 20.0),
+    _Line("First token to TTS p99", "ms", _p(lambda one: one.talking.first_sentence, "p99")),
     _Line("Agent frame late p99", "ms", _p(lambda one: one.talking.late, "p99"), 5.0),
     _Line("Memory per idle call, USS", "kB", lambda one: one.idle.uss_kb),
     _Line("Memory per call, USS", "kB", lambda one: one.talking.uss_kb, 300.0),
@@ -64,6 +65,11 @@ def print_bench(bench: Bench, before: Bench | None, console: Console) -> None:
     if virtual.answers != virtual.turns:
         console.print(
             f"On virtual time {virtual.answers} of {virtual.turns} turns were answered", style="red"
+        )
+    for first in bench.first_sentences:
+        console.print(
+            f"First token to first sentence at TTS ({first.language}, {first.tokens_s} tokens/s, "
+            f"{first.replies} replies): p50 {first.ms.p50:.0f} ms, p95 {first.ms.p95:.0f} ms"
         )
     for row in bench.rows:
         if len(row.sound_rounds) < len(row.rounds):

@@ -29,6 +29,7 @@ class SentenceWords:
     behind_hours: frozenset[str]
     starters: frozenset[str]  # with a capital: words that open a sentence and are hardly ever part of a name
     links: frozenset[str]  # lower case: a long sentence is best cut before one of these
+    leads: frozenset[str]  # lower case: and worst behind one of these, which need the next word
 
 
 def _words(text: str) -> frozenset[str]:
@@ -77,6 +78,12 @@ _EN_LINKS = _words(
     after then to for with from as than whether
     """
 )
+_EN_LEADS = _words(
+    """
+    the a an of to in on at by for with from and or but is are was were be been has have had will would can
+    could my your our his her its their this that these those very more most than as not no
+    """
+)
 
 # Vietnamese short forms that cannot be mistaken in an English text, so that both languages know them: city,
 # degrees, company, telephone; and so on.
@@ -106,6 +113,12 @@ _VI_LINKS = _words(
     cũng đến bằng như
     """
 )
+_VI_LEADS = _words(
+    """
+    của là và hoặc hay các những một mỗi từng rất hơi quá không chưa đã đang sẽ bị được cho với ở tại từ đến
+    mà thì số mã giá nếu vì để trong trên dưới về theo như bằng hơn cái chiếc con mẫu
+    """
+)
 
 _ENGLISH = SentenceWords(
     titles=_EN_TITLES | _VI_TITLES_EVERYWHERE,
@@ -116,6 +129,7 @@ _ENGLISH = SentenceWords(
     behind_hours=_BEHIND_HOURS,
     starters=_EN_STARTERS,
     links=_EN_LINKS,
+    leads=_EN_LEADS,
 )
 # English sentence openers that are Vietnamese given names: "Nguyễn V. An" is one name.
 _VI_NAMES = _words("An A May")
@@ -129,6 +143,7 @@ _VIETNAMESE = SentenceWords(
     behind_hours=_BEHIND_HOURS,
     starters=(_ENGLISH.starters - _VI_NAMES) | _VI_STARTERS,
     links=_ENGLISH.links | _VI_LINKS,
+    leads=_ENGLISH.leads | _VI_LEADS,
 )
 
 

@@ -462,12 +462,20 @@ class SentenceChunker:
         if self._is_good_border(len(buf), char):
             places.append(len(buf))
         if places:
-            self._cut(max([i for i in places if self._is_link(i)] or places))
+            linked = [i for i in places if self._is_link(i)]
+            self._cut(max(linked or [i for i in places if not self._is_behind_lead(i)] or places))
 
     def _is_link(self, at: int) -> bool:
         """Tell whether the word behind the space at `at` is one like "and"."""
         word = "".join(self._buf[at + 1 : at + 9]).split(" ", 1)[0]
         return word in self._words.links
+
+    def _is_behind_lead(self, at: int) -> bool:
+        """Tell whether the word before the space at `at` is one like "the"."""
+        start = at
+        while start > 0 and self._buf[start - 1] != " ":
+            start -= 1
+        return "".join(self._buf[start:at]).lower() in self._words.leads
 
     def _cut_overflow(self) -> None:
         """Cut a piece that has grown too heavy, at the last good place."""
@@ -485,7 +493,8 @@ class SentenceChunker:
         links = [i for i in places if self._is_link(i) and self._is_good_border(i, buf[i + 1])]
         good = [i for i in places if self._is_good_border(i, buf[i + 1])]
         apart = [i for i in places if not (buf[i - 1].isdigit() and buf[i + 1].isdigit())]
-        for choice in (ends + joined, links, good, apart, places):
+        ended = [i for i in good if not self._is_behind_lead(i)]
+        for choice in (ends + joined, links, ended, good, apart, places):
             if choice:
                 self._cut(max(choice))
                 return

@@ -27,8 +27,8 @@ _FORMATS = ("pcm", "wav", "mp3")
 # rate of raw pcm is probably set wrong, or the answer is cut short.
 _LETTERS_A_SECOND = (6.0, 32.0)
 _LONG_ENOUGH = 30
-# The same mistake comes with every sentence.
-_WARN_EVERY_S = 60.0
+# The same mistake comes with every sentence of every call.
+_WARN_EVERY_S = 600.0
 # A piece of a kept sentence: as much as a network read brings.
 _PIECE_BYTES = 32_000
 
