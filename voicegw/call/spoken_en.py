@@ -14,7 +14,9 @@ from voicegw.call.spoken_rule import Match, Rule, Say, fixed, rule, word_set
 
 # 1,234,567.5 · 12.5 · 12, and with thousands in full stops where there are two of them: 1.234.567
 NUMBER: Final = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3}){2,}|\d+(?:\.\d+)?"
-FREE: Final = r"(?<![\w.,])"
+FREE: Final = r"(?<!\w)(?<!\d[.,])"
+# A sign, not the dash of a range.
+MINUS: Final = r"(?P<minus>(?<!\d )(?<![\w)])[-−])?"
 END: Final = r"(?![\w])(?![.,]\d)"
 
 _MONTHS: Final = (
@@ -76,7 +78,7 @@ _ABBREVIATED: Final = {
 }  # fmt: skip
 # Behind these a number is a year.
 _YEAR_CUE = re.compile(
-    r"(?:in|since|of|year|by|until|till|from|before|after|late|early|to|©|"
+    r"(?:(?:19|20)\d\d\s?[-–]|in|since|of|year|by|until|till|from|before|after|late|early|to|©|"
     rf"{'|'.join(_MONTHS)})\s*$",
     re.IGNORECASE,
 )
@@ -227,7 +229,7 @@ def rules(language: str) -> list[Rule]:
             words = f"{cardinal(hours, language)} {whole(minutes)}"
         if half:
             # The last full stop of "p.m." may end the sentence as well.
-            ends = match[0].endswith(".") and match.end() == len(match.string)
+            ends = match[0].endswith(".") and _ends_sentence(match)
             words += f" {half[0].upper()} M" + ("." if ends else "")
         return words
 
@@ -263,7 +265,24 @@ def rules(language: str) -> list[Rule]:
         one, many = _UNITS[match["u"]]
         # "a 512 GB disk", "15-inch"
         single = is_one(match["n"]) or re.search(r"\ban?\s$", before(match), re.IGNORECASE)
-        return f"{number(match['n'])} {one if single else many}"
+        return f"{'minus ' if match['minus'] else ''}{number(match['n'])} {one if single else many}"
+
+    def feet(match: Match) -> str:
+        return f"{whole(match['a'])} foot {whole(match['b'])}"
+
+    def times(match: Match) -> str:
+        return f"{whole(match['n'])} times"
+
+    def and_a_half(match: Match) -> str:
+        return f"{whole(match['n'])} and a half"
+
+    def by(match: Match) -> str:
+        numbers = re.findall(r"\d+", match[0].removesuffix(match["u"] or ""))
+        words = " by ".join(map(whole, numbers))
+        return f"{words} {_UNITS[match['u']][1]}" if match["u"] else words
+
+    def spaced_code(match: Match) -> str | None:
+        return digits(match[0]) if _CODE_CUE.search(before(match)) else None
 
     def ranked(match: Match) -> str:
         return ordinal(int(match["n"]), language)
@@ -346,7 +365,7 @@ def rules(language: str) -> list[Rule]:
             r"(?:/[\w/-]*)?(?![\w@])",
             url,
         ),
-        rule("s", r"\*\d{1,8}#", keypad),
+        rule("s", r"\*\d{1,8}(?:\*\d{1,12})*#", keypad),
         # Dates
         rule("d", rf"{FREE}(?P<y>\d{{4}})-(?P<mo>\d{{1,2}})-(?P<d>\d{{1,2}}){END}", iso_date),
         rule(
@@ -375,6 +394,7 @@ def rules(language: str) -> list[Rule]:
         rule("s", r"(?<!\w)\(\d{3}\)\s?\d{3}[\s.-]\d{4}(?!\d)", phone),
         rule("d", rf"{FREE}(?:1[\s.-])?\d{{3}}[\s.-]\d{{3}}[\s.-]\d{{4}}(?!\d)", phone),
         rule("d", rf"{FREE}0\d{{2,4}}[\s.-]\d{{3,4}}[\s.-]?\d{{3,4}}(?!\d)", phone),
+        rule("d", rf"{FREE}\d{{2,4}}(?:[ -]\d{{2,4}})+(?!\w)(?![.,]\d)", spaced_code),
         # Money
         rule(
             "sw",
@@ -388,9 +408,13 @@ def rules(language: str) -> list[Rule]:
             rf"(?P<sign>(?!)x)?(?P<n>(?!)x)?(?!\w)",
             money,
         ),
-        rule("d", rf"{FREE}(?P<n>\d+(?:\.\d+)?)(?P<scale>[kKMB]|bn)(?!\w)", short_amount),
+        rule("d", rf"{FREE}(?P<n>\d+(?:\.\d+)?)(?P<scale>[kK]|bn)(?!\w)", short_amount),
         # Numbers
-        rule("d", rf"{FREE}(?P<n>{NUMBER})\s?-?(?P<u>{_UNIT})(?!\w)", measured),
+        rule("d", rf"{FREE}\d+(?:\s?[x×]\s?\d+)+(?:\s?(?P<u>{_UNIT}))?(?!\w)", by),
+        rule("d", rf"{FREE}(?P<a>\d)['’](?P<b>\d{{1,2}})(?:\"|(?!\w))", feet),
+        rule("d", rf"{FREE}(?P<n>\d+)x(?!\w)", times),
+        rule("d", rf"{FREE}(?P<n>\d+)\s1/2{END}", and_a_half),
+        rule("ds", rf"{MINUS}{FREE}(?P<n>{NUMBER})\s?-?(?P<u>{_UNIT})(?!\w)", measured),
         rule("d", rf"{FREE}(?P<n>\d+)(?:st|nd|rd|th)(?!\w)", ranked),
         rule("d", rf"{FREE}(?P<n>(?:1[1-9]|20)\d0)s(?!\w)", decade),
         rule("d", rf"{FREE}(?P<n>{NUMBER})(?=\s?[-–]\s?\d[\d.,]*\s?(?:k|{_UNIT})(?!\w))", first_of_range),
@@ -401,8 +425,8 @@ def rules(language: str) -> list[Rule]:
             r"(?<![\w.,])(?=[\w-]*\d)(?=[\w-]*[A-Z]|[a-z])[A-Za-z\d]+(?:-[A-Za-z\d]+)*(?!\w)",
             code,
         ),
-        rule("d", rf"{FREE}\d+(?:\.\d+){{2,}}{END}", version),
-        rule("ds", rf"(?<![\w.,])(?P<minus>(?<!\d )(?<![\w)])[-−])?(?P<n>{NUMBER})(?!\w)", plain),
+        rule("d", rf"{FREE}(?!\d{{1,3}}(?:\.\d{{3}}){{2,}}{END})\d+(?:\.\d+){{2,}}{END}", version),
+        rule("ds", rf"{FREE}{MINUS}(?P<n>{NUMBER})(?!\w)", plain),
         rule("s", r"(?:(?<=[\dkKmM%])|(?<=[\dkKmM%] ))[-–]\s?(?=[\d$€£])", fixed(" to ")),
         # Short forms
         rule("w", r"(?<!\w)etc\.", et_cetera),
@@ -420,6 +444,7 @@ def rules(language: str) -> list[Rule]:
         rule("s", r"#(?=\w)", fixed("number ")),
         rule("s", r"&\s?", fixed(" and ")),
         rule("s", r"(?<=\d)/(?=[a-z])", fixed(" per ")),
+        rule("s", r"(?<=[^\W\d_])/(?=\d)", fixed(", ")),
         rule("s", r"(?<=and)/(?=or)", fixed(" ")),
         rule("s", r"(?<=[^\W\d_])/(?=[^\W\d_])", fixed(" or ")),
         rule("s", r"~\s?(?=\d)", fixed("about ")),
@@ -433,6 +458,12 @@ def rules(language: str) -> list[Rule]:
         # Whatever no other rule knows.
         rule("d", r"\d+", glued),
     ]
+
+
+def _ends_sentence(match: Match) -> bool:
+    """Tell whether the full stop that a short form ends with ends the sentence as well."""
+    behind = match.string[match.end() : match.end() + 2]
+    return not behind or (behind[0] == " " and behind[1:].isupper())
 
 
 def _in_pairs(digits: str, language: str) -> str:

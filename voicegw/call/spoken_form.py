@@ -88,7 +88,8 @@ class SpokenForm:
             if words is None:
                 continue
             before = text[done:start]
-            words = _fitted(words, text, start, end)
+            touched = out[-1][-1:] if out and done == start else text[start - 1 : start] if start else ""
+            words = _fitted(words, touched, text[end : end + 1])
             out += [before, words]
             length += len(before)
             changes.append((start, end, length, length + len(words)))
@@ -128,15 +129,18 @@ def _rules(language: str) -> dict[str, list[Rule]]:
     return {kind: [rule for rule in rules if kind in rule.starts] for kind in "dws"}
 
 
-def _fitted(words: str, text: str, start: int, end: int) -> str:
-    """Keep one space between the words and what is said as written, on both sides, and none twice."""
-    if not start or text[start - 1].isspace():
+def _fitted(words: str, before: str, behind: str) -> str:
+    """Keep one space between the words and what stands on both sides of them, and none twice.
+
+    `before` and `behind` are the characters there, "" at an end of the sentence.
+    """
+    if not before or before.isspace():
         words = words.lstrip()
-    if end == len(text) or text[end].isspace():
+    if not behind or behind.isspace():
         words = words.rstrip()
-    if start and (text[start - 1].isalnum()) and words[:1].isalnum():
+    if before.isalnum() and words[:1].isalnum():
         words = " " + words
-    if end < len(text) and text[end].isalnum() and words[-1:].isalnum():
+    if behind.isalnum() and words[-1:].isalnum():
         words += " "
     return words
 

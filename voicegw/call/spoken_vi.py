@@ -15,7 +15,9 @@ from voicegw.call.spoken_rule import Match, Rule, Say, fixed, rule, word_set
 # 1.234.567,5 · 1,234,567.5 · 12,5 · 12.5 · 12
 NUMBER: Final = r"\d{1,3}(?:\.\d{3})+(?:,\d+)?|\d{1,3}(?:,\d{3}){2,}(?:\.\d+)?|\d+(?:[.,]\d+)?"
 # A number starts behind none of these, and no letter or digit follows it.
-FREE: Final = r"(?<![\w.,])"
+FREE: Final = r"(?<!\w)(?<!\d[.,])"
+# A sign, not the dash of a range.
+MINUS: Final = r"(?P<minus>(?<!\d )(?<![\w)])[-−])?"
 END: Final = r"(?![\w])(?![.,]\d)"
 
 _UNITS: Final = {
@@ -44,13 +46,14 @@ _EXPANDED: Final = {
     "ĐTDĐ": "điện thoại di động", "ĐC": "địa chỉ", "CMND": "chứng minh nhân dân",
     "CCCD": "căn cước công dân", "GPLX": "giấy phép lái xe", "UBND": "ủy ban nhân dân",
     "TNHH": "trách nhiệm hữu hạn", "BHXH": "bảo hiểm xã hội", "BHYT": "bảo hiểm y tế",
-    "CSKH": "chăm sóc khách hàng", "STK": "số tài khoản", "MST": "mã số thuế", "VND": "đồng",
+    "TK": "tài khoản", "CSKH": "chăm sóc khách hàng", "STK": "số tài khoản", "MST": "mã số thuế",
+    "VND": "đồng",
     "VNĐ": "đồng", "KCN": "khu công nghiệp", "OK": "ô kê", "VN": "Việt Nam", "HN": "Hà Nội",
     "USD": "đô la", "VAT": "vê a tê", "Cty": "công ty",
 }  # fmt: skip
 # Spelled although they could be read as a word; those without a vowel are spelled anyway.
 _SPELLED: Final = word_set(
-    "ATM COD USB API CEO CPU GPU OTP QR EMS FAQ IT AI UI ID IP IMEI IOS URL AC EU UK US USA UPS UV IPS"
+    "ATM COD USB HDMI API CEO CPU GPU OTP QR EMS FAQ IT AI UI ID IP IMEI IOS URL AC EU UK US USA UPS UV IPS"
 )
 # Words in capitals.
 _READ: Final = word_set("RAM SIM VIP NASA LED OLED PIN WIFI SALE SHIP HOT TOP")
@@ -69,9 +72,12 @@ _CODE_CUE = re.compile(
     re.IGNORECASE,
 )
 _DATE_CUE = re.compile(
-    r"(?:ngày|hôm|sáng|trưa|chiều|tối|đêm|thứ \w+|nhật|đến|từ|trước|sau|lễ|mùng|mồng|nay|mai|qua|vào|tới)"
-    r"[\s,(]*$",
+    r"(?:ngày|hôm|sáng|trưa|chiều|tối|đêm|thứ \w+|nhật|đến|từ|trước|sau|lễ|mùng|mồng|nay|mai|qua|vào|tới|"
+    r"đường|đ\.)[\s,(]*$",
     re.IGNORECASE,
+)
+_ROMAN_CUE = re.compile(
+    r"(?:quý|thế kỷ|thế kỉ|chương|phần|tập|khoá|khóa|kỳ|hồi|loại|cấp|bậc)\s$", re.IGNORECASE
 )
 _RATIO_CUE = re.compile(r"(?:tỷ lệ|tỉ lệ|màn|màn hình|khung|khung hình|tỷ số|tỉ số)[\s:]*$", re.IGNORECASE)
 _HOUSE_CUE = re.compile(r"(?:số|nhà|hẻm|ngõ|ngách|kiệt|địa chỉ|ở|tại|tới)[\s:]*$", re.IGNORECASE)
@@ -191,11 +197,22 @@ def rules(language: str) -> list[Rule]:
             return f"{whole(a)} trên {whole(b)}"
         fraction = int(a) < int(b) <= 4 and "0" not in (a[0], b[0])
         if is_date(a, b) and (cue or not fraction):
-            said = whole(a) if re.search(r"(?:mùng|mồng)\s*$", before, re.IGNORECASE) else day(a)
+            # Streets are named after days, without "mùng".
+            plain_day = re.search(r"(?:mùng|mồng|đường|đ\.)\s*$", before, re.IGNORECASE)
+            said = whole(a) if plain_day else day(a)
             return f"{said} {month(b)}"
         if int(a) < int(b) <= 100:
             return f"{whole(a)} phần {whole(b)}"
         return f"{whole(a)} trên {whole(b)}"
+
+    def half_day_clock(match: Match) -> str | None:
+        words = clock(match)
+        if words is None:
+            return None
+        hour = int(match["h"]) % 12
+        if match["half"].lower().startswith("a"):
+            return f"{words} sáng"
+        return f"{words} {'trưa' if hour == 0 else 'chiều' if hour < 6 else 'tối'}"
 
     def clock(match: Match) -> str | None:
         hours, minutes, seconds = match["h"], match["m"], match["s"]
@@ -250,7 +267,40 @@ def rules(language: str) -> list[Rule]:
         return f"{spell(first, language).replace(',', '')}, {digit_by_digit(second, language)}"
 
     def measured(match: Match) -> str:
-        return f"{number(match['n'])} {_UNITS[match['u']]}"
+        return f"{'âm ' if match['minus'] else ''}{number(match['n'])} {_UNITS[match['u']]}"
+
+    def times(match: Match) -> str:
+        return f"{whole(match['n'])} lần"
+
+    def metres(match: Match) -> str:
+        return f"{whole(match['n'])} mét {whole(match['rest'])}"
+
+    def by(match: Match) -> str:
+        numbers = re.findall(r"\d+", match[0].removesuffix(match["u"] or ""))
+        words = " nhân ".join(map(whole, numbers))
+        return f"{words} {_UNITS[match['u']]}" if match["u"] else words
+
+    def over(match: Match) -> str:
+        """A house in a lane of a lane: 123/45/6."""
+        return " trên ".join(whole(part) for part in match[0].split("/"))
+
+    def spaced_code(match: Match) -> str | None:
+        return digits(match[0]) if _CODE_CUE.search(_before(match)) else None
+
+    def road(match: Match) -> str:
+        return f"quốc lộ {whole(match['n'])}" + (f" {letter(match['a'], language)}" if match["a"] else "")
+
+    def weekday(match: Match) -> str:
+        return "thứ " + {"4": "tư"}.get(match["n"], whole(match["n"]))
+
+    def sunday(match: Match) -> str | None:
+        return "chủ nhật" if re.search(r"\bT\d|[Tt]hứ|nghỉ|mở cửa", match.string) else None
+
+    def roman(match: Match) -> str | None:
+        if not _ROMAN_CUE.search(_before(match)):
+            return None
+        words = cardinal(_roman(match["r"]), language)
+        return f"{words} năm {whole(match['y'])}" if match["y"] else words
 
     def first_of_range(match: Match) -> str:
         return number(match["n"])
@@ -345,7 +395,7 @@ def rules(language: str) -> list[Rule]:
             r"(?:/[\w/-]*)?(?![\w@])",
             domain,
         ),
-        rule("s", r"\*\d{1,8}#", keypad),
+        rule("s", r"\*\d{1,8}(?:\*\d{1,12})*#", keypad),
         rule("d", rf"{FREE}(?P<a>\d{{2}}-?[A-Z]{{1,2}}\d?)[- ](?P<b>\d{{3}}\.?\d{{2}}|\d{{4}}){END}", plate),
         # Dates
         rule("d", rf"{FREE}(?P<y>\d{{4}})-(?P<mo>\d{{1,2}})-(?P<d>\d{{1,2}}){END}", iso_date),
@@ -360,8 +410,14 @@ def rules(language: str) -> list[Rule]:
             day_range,
         ),
         rule("d", rf"{FREE}(?P<mo>\d{{1,2}})/(?P<y>(?:19|20)\d{{2}}){END}", month_year),
+        rule("d", rf"{FREE}\d{{1,4}}(?:/\d{{1,3}}){{2,}}{END}", over),
         rule("d", rf"{FREE}(?P<a>\d{{1,4}})/(?P<b>\d{{1,3}})(?!/){END}", slashed),
         # Times
+        rule(
+            "d",
+            rf"{FREE}(?P<h>\d{{1,2}})(?::(?P<m>\d{{2}}))?(?P<s>(?!)x)?\s?(?P<half>[AP]M|[ap]m)(?!\w)",
+            half_day_clock,
+        ),
         rule("d", rf"{FREE}(?P<h>\d{{1,2}}):(?P<m>\d{{2}})(?::(?P<s>\d{{2}}))?(?:h|p)?{END}", clock),
         rule(
             "d",
@@ -375,6 +431,7 @@ def rules(language: str) -> list[Rule]:
         rule("ds", rf"{FREE}\(?02\d{{1,2}}\)?(?:[\s.-]?\d){{7,8}}(?!\d)", phone),
         rule("d", rf"{FREE}0[35789](?:[\s.-]?\d){{8}}(?!\d)", phone),
         rule("d", rf"{FREE}1[89]00[\s.]?\d{{2,4}}(?:[\s.]\d{{2,4}})?(?!\d)", phone),
+        rule("d", rf"{FREE}\d{{2,4}}(?:[ -]\d{{2,4}})+(?!\w)(?![.,]\d)", spaced_code),
         # Money
         rule("d", rf"{FREE}(?P<n>{NUMBER})\s?{_DONG}(?!\w)", dong),
         rule("s", rf"(?<!\w)(?:₫|VND|VNĐ)\s?(?P<n>{NUMBER}){END}", dong),
@@ -395,7 +452,10 @@ def rules(language: str) -> list[Rule]:
             "s", rf"(?:(?<=[\dđ₫%kKrgGB])|(?<=đồng)|(?<=VN[DĐ]))/(?:(?P<u>{_UNIT})(?!\w)|(?=[^\W\d_]))", per
         ),
         # Numbers with a unit, ranks, months
-        rule("d", rf"{FREE}(?P<n>{NUMBER})\s?(?P<u>{_UNIT})(?![\w])", measured),
+        rule("d", rf"{FREE}\d+(?:\s?[x×]\s?\d+)+(?:\s?(?P<u>{_UNIT}))?(?!\w)", by),
+        rule("ds", rf"{MINUS}{FREE}(?P<n>{NUMBER})\s?(?P<u>{_UNIT})(?![\w])", measured),
+        rule("d", rf"{FREE}(?P<n>\d+)x(?!\w)", times),
+        rule("d", rf"{FREE}(?P<n>\d+)m(?P<rest>\d{{1,2}})(?!\w)", metres),
         rule("w", r"(?<!\w)(?P<thu>thứ )(?P<n>\d{1,2})(?!\w)", ranked, re.IGNORECASE),
         rule("w", r"(?<!\w)(?P<thang>tháng )0?4(?![\w/])", in_month, re.IGNORECASE),
         # Places
@@ -405,7 +465,7 @@ def rules(language: str) -> list[Rule]:
         rule("w", r"(?<!\w)(?P<p>P)(?P<n>\d{1,2})(?=,?\s*[Qq])", numbered_place),
         rule(
             "w",
-            r"(?<!\w)(?P<p>TP|Tp|tp|TX|Tx|TT|Q|P|Đ|H)\.\s?(?=[A-ZĐÁÀẢÃẠÂĂÔƠƯÊ])",
+            r"(?<!\w)(?P<p>TP|Tp|tp|TX|Tx|TT|Q|P|Đ|H)\.\s?(?=[\dA-ZĐÁÀẢÃẠÂĂÔƠƯÊ])",
             _with_space(named_place),
         ),
         rule("w", r"(?<!\w)(Th\.S|GS|PGS|TS|ThS|BS|KS|LS|DS|Cty|Tel)\.\s?(?=\w)", _with_space(abbreviation)),
@@ -416,6 +476,10 @@ def rules(language: str) -> list[Rule]:
         rule(
             "d", rf"{FREE}(?P<n>{NUMBER})(?=\s?[-–]\s?\d[\d.,]*\s?(?:tr|Tr|k|{_UNIT})(?!\w))", first_of_range
         ),
+        rule("w", r"(?<!\w)(?:QL|ql)\.?\s?(?P<n>\d{1,3})(?P<a>[A-Z])?(?!\w)", road),
+        rule("w", r"(?<!\w)T(?P<n>[2-7])(?!\w)", weekday),
+        rule("w", r"(?<!\w)CN(?!\w)", sunday),
+        rule("w", r"(?<!\w)(?P<r>[IVX]+)(?:/(?P<y>\d{4}))?(?!\w)", roman),
         # Products and codes
         rule("w", r"(?<![\w.])(?P<name>[A-Z]{2,5})\s(?P<n>\d{3,5})(?!\w)(?![.,]\d)", model),
         rule(
@@ -423,15 +487,16 @@ def rules(language: str) -> list[Rule]:
             r"(?<![\w.,])(?=[\w-]*\d)(?=[\w-]*[A-ZĐ]|[a-zđ])[A-Za-zĐđ\d]+(?:-[A-Za-zĐđ\d]+)*(?!\w)",
             code,
         ),
-        rule("d", rf"{FREE}\d+(?:\.\d+){{2,}}{END}", version),
-        rule("ds", rf"(?<![\w.,])(?P<minus>(?<!\d )(?<![\w)])[-−])?(?P<n>{NUMBER})(?![\w])", plain),
-        rule("s", r"(?:(?<=[\dhkrđ%₫])|(?<=[\dhkrđ%₫] ))[-–]\s?(?=\d)", to),
+        rule("d", rf"{FREE}(?!\d{{1,3}}(?:\.\d{{3}})+{END})\d+(?:\.\d+){{2,}}{END}", version),
+        rule("ds", rf"{FREE}{MINUS}(?P<n>{NUMBER})(?!\w)", plain),
+        rule("s", r"(?:(?<=[\dhkrđ%₫])|(?<=[\dhkrđ%₫] ))[-–]\s?(?=\d|thứ \d|T\d)", to),
         rule("w", r"(?<!\w)(?:(?P<name>[A-ZĐ]{2,6})(?P<dash>-[A-Z])?|Cty)(?!\w)", acronym),
         # Signs
         rule("s", r"(?<=phím )\*", fixed("sao")),
         rule("s", r"(?<=phím )#", fixed("thăng")),
         rule("s", r"#(?=\w)", fixed("số ")),
         rule("s", r"&\s?", fixed(" và ")),
+        rule("s", r"(?<=[^\W\d_])/(?=\d)", fixed(", ")),
         rule("s", r"(?<=\S)/(?=[^\W\d_])|(?<=\s)/\s", fixed(" ")),
         rule("s", r"~\s?(?=\d)", about),
         rule("s", r"\+\s?(?=\w)", fixed(" cộng ")),
@@ -453,6 +518,12 @@ _PLACES: Final = {
 
 def _with_space(say: Say) -> Say:
     return lambda match: f"{say(match)} "
+
+
+def _roman(text: str) -> int:
+    """Return the value of a Roman number of the letters I, V and X."""
+    values = [{"I": 1, "V": 5, "X": 10}[char] for char in text]
+    return sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
 
 
 def _full_year(text: str) -> str:
