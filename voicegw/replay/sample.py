@@ -157,7 +157,9 @@ class SampleFile(Part):
     licence: str
     language: str = "en"
     audio: str = Field("", description="file beside this one; by default of the same name")
-    persona: str = Field("", description="the agent; by default support for en, giao-hang for vi")
+    persona: str = Field(
+        "", description="the agent's name, or its file beside this one; by default by language"
+    )
     settings: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="settings of the gateway for this call, as group.name"
     )

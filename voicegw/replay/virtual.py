@@ -124,6 +124,9 @@ def settings_of(sample: Sample, options: Options, folder: Path) -> Settings:
     """The settings of a replay. Nothing of the environment has a say in them unless providers are live."""
     own = {name: _text(value) for name, value in sample.file.settings.items()}
     fixed = {"store.data_dir": str(folder), "persona.default": sample.persona}
+    if sample.file.persona.endswith(".toml"):
+        own_persona = sample.path.parent / sample.file.persona
+        fixed |= {"persona.folders": str(own_persona.parent), "persona.default": _named(own_persona)}
     if options.persona is not None:
         fixed |= {"persona.folders": str(options.persona.parent), "persona.default": _named(options.persona)}
     if options.llm:
@@ -139,7 +142,7 @@ def _named(persona: Path) -> str:
     try:
         return str(tomllib.loads(persona.read_text(encoding="utf-8"))["name"])
     except (OSError, KeyError, ValueError) as error:
-        raise ConfigError(f"--persona {persona}: no persona's file: {error}") from error
+        raise ConfigError(f"{persona}: no persona's file: {error}") from error
 
 
 def _text(value: object) -> str:

@@ -31,6 +31,7 @@ from voicegw.verdict.exchanges import (
     RungHeard,
     Sentence,
     Span,
+    ToolUse,
     Utterance,
 )
 
@@ -176,6 +177,13 @@ class Timeline:
             return found
         return next((a for a in reversed(self.current.asked) if a.reply_id == reply_id), None)
 
+    def _on_tool_result(self, event: e.ToolResult, now: int) -> None:
+        for exchange in reversed(self.exchanges):
+            for tool in exchange.tools:
+                if tool.tool_id == str(event.tool_id):
+                    tool.done_us, tool.outcome, tool.result = now, event.status, event.content
+                    return
+
     def _on_speech_arrived(self, event: e.SpeechArrived, now: int) -> None:
         sentence = self._sentences.get(event.speech_id)
         if sentence is not None:
@@ -284,6 +292,9 @@ class Timeline:
             self._interruption.outcome, self._interruption.decided_us = outcome, now
             self._interruption = None
 
+    def _run_tool(self, command: c.RunTool, now: int) -> None:
+        self.current.tools.append(ToolUse(str(command.tool_id), command.name, command.arguments, now))
+
     def _hang_up(self, command: c.HangUp, now: int) -> None:
         self.hang_up = command.reason
 
@@ -373,6 +384,7 @@ _EVENTS: dict[type, Callable[[Timeline, Any, int], None]] = {
     e.ReplyText: Timeline._on_reply_text,
     e.ReplyDone: Timeline._on_reply_done,
     e.ReplyFailed: Timeline._on_reply_failed,
+    e.ToolResult: Timeline._on_tool_result,
     e.SpeechArrived: Timeline._on_speech_arrived,
     e.SpeechFailed: Timeline._on_speech_failed,
     e.StandIn: Timeline._on_stand_in,
@@ -393,6 +405,7 @@ _COMMANDS: dict[type, Callable[[Timeline, Any, int], None]] = {
     c.PauseSpeech: Timeline._pause,
     c.ResumeSpeech: Timeline._resume,
     c.ClearSpeech: Timeline._clear,
+    c.RunTool: Timeline._run_tool,
     c.HangUp: Timeline._hang_up,
     c.Notify: Timeline._notify,
 }
