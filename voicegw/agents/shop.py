@@ -16,7 +16,7 @@ create table if not exists products (
 );
 create table if not exists coupons (code text primary key, percent integer not null);
 create table if not exists orders (
-    order_id text primary key, status text not null, arrives text not null, product_id text not null
+    order_id text primary key, status text not null, arrives_en text not null, arrives_vi text not null
 );
 create table if not exists changes (
     key text primary key, order_id text not null, arrives text not null
@@ -27,7 +27,7 @@ create table if not exists callbacks (key text primary key, number text not null
 _PRODUCTS = (
     (
         "falcon-15",
-        "Falcon 15 Pro",
+        "Falcon 15",
         19_900_000,
         "gaming",
         "15.6 inch 144 Hz, RTX 4050, 16 GB RAM, 512 GB SSD",
@@ -39,10 +39,14 @@ _PRODUCTS = (
     ("mouse", "Silent mouse", 350_000, "office", "wireless", ""),
     ("hub", "USB-C hub", 890_000, "design", "HDMI and card reader", ""),
 )
+_TOMORROW = ("tomorrow between 2 and 5 in the afternoon", "ngày mai, từ 2 giờ đến 5 giờ chiều")
+_FRIDAY = ("on Friday before noon", "thứ sáu, trước 12 giờ trưa")
 _ORDERS = (
-    ("DH123456", "out_for_delivery", "tomorrow", "falcon-15"),
-    ("DH091234", "delivered", "", "atlas-14"),
-    ("DH654321", "processing", "2026-12-01", "canvas-16"),
+    ("DH123456", "out_for_delivery", *_TOMORROW),
+    ("DH654321", "processing", *_FRIDAY),
+    ("DH091234", "delivered", "", ""),
+    ("DH246810", "shipped", *_FRIDAY),
+    ("DH912912", "shipped", *_TOMORROW),
 )
 
 
@@ -61,7 +65,7 @@ class Shop:
             with connection:
                 connection.executescript(_SCHEMA)
                 connection.executemany("insert or ignore into products values (?, ?, ?, ?, ?, ?)", _PRODUCTS)
-                connection.execute("insert or ignore into coupons values ('SUMMER2025', 15)")
+                connection.execute("insert or ignore into coupons values ('SUMMER2025', 10)")
                 connection.executemany("insert or ignore into orders values (?, ?, ?, ?)", _ORDERS)
             with connection:
                 yield connection
@@ -90,11 +94,14 @@ class Shop:
             row = db.execute("select percent from coupons where code = ?", (code.strip().upper(),)).fetchone()
         return None if row is None else int(row["percent"])
 
-    def order(self, order_id: str) -> dict[str, str] | None:
-        """Return how an order stands."""
+    def order(self, order_id: str, language: str = "en") -> dict[str, str] | None:
+        """Return how an order stands; when it comes in the words of `language`."""
         with self._open() as db:
             row = db.execute("select * from orders where order_id = ?", (_order_id(order_id),)).fetchone()
-        return None if row is None else {key: row[key] for key in row.keys()}  # noqa: SIM118
+        if row is None:
+            return None
+        arrives = row["arrives_vi" if language.startswith("vi") else "arrives_en"]
+        return {"order_id": row["order_id"], "status": row["status"], "eta": arrives}
 
     def reschedule(self, order_id: str, day: str, key: str) -> bool:
         """Move a delivery; the same `key` does it once. False when there is no such order."""
@@ -104,7 +111,9 @@ class Shop:
                 return False
             fresh = db.execute("insert or ignore into changes values (?, ?, ?)", (key, wanted, day))
             if fresh.rowcount:
-                db.execute("update orders set arrives = ? where order_id = ?", (day, wanted))
+                db.execute(
+                    "update orders set arrives_en = ?1, arrives_vi = ?1 where order_id = ?2", (day, wanted)
+                )
         return True
 
     def changes(self) -> list[tuple[str, str]]:

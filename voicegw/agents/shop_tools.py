@@ -46,10 +46,10 @@ def calculate_discount(
 @tool(read_only=True)
 def get_order_status(order_id: OrderId, context: ToolContext) -> dict[str, str]:
     """Look up how an order stands and when it arrives."""
-    found = _shop(context).order(order_id)
+    found = _shop(context).order(order_id, context.language)
     if found is None:
         raise ToolFailed("there is no such order")
-    return {"order_id": found["order_id"], "status": found["status"], "eta": found["arrives"]}
+    return found
 
 
 @tool(idempotent=True, confirm="I move the delivery of {order_id} to {day}. Is that right?")

@@ -266,6 +266,26 @@ def db_status(set_: SetOption = None, json: JsonOption = False) -> None:
     raise typer.Exit(run_status(load_settings(overrides=overrides(set_)), as_json=json))
 
 
+@app.command()
+def chat(
+    persona: Annotated[str, typer.Argument(help="Agent to talk to.")],
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Use the provider on board: no key, a script answers.")
+    ] = False,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Talk to an agent in the terminal, by text, with its tools."""
+    from voicegw.cli.chat import run_chat
+    from voicegw.observe.log import logging_to
+
+    # Nobody is asked whether they are still there while they type.
+    given = {"limits.idle_s": "3600", **overrides(set_)}
+    settings = load_settings(overrides=given)
+    with logging_to(sys.stderr, "ERROR"):
+        run_chat(settings, persona, embedded=embedded, as_json=json)
+
+
 @personas_app.command("list")
 def personas_list(set_: SetOption = None) -> None:
     """Show the personas that a call may name."""

@@ -4,11 +4,13 @@ The messages may be the last few only, and the agent's own may be cut where the 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from voicegw.embedded.agent.numbers import ORDER_DIGITS
+from voicegw.embedded.agent.numbers import ORDER_DIGITS, SpokenDigits
+from voicegw.embedded.agent.picture import laptop_in
 from voicegw.embedded.agent.results import ToolAnswer
 from voicegw.embedded.agent.sayings import Ask, asked, stated_order
 from voicegw.embedded.agent.shop import LAPTOPS, Language, Laptop
@@ -17,7 +19,7 @@ from voicegw.embedded.agent.understanding import Intent, Understood, language_of
 Message = Mapping[str, Any]
 
 _NUMBER_ASKS = (Ask.ORDER_NUMBER, Ask.ORDER_NUMBER_AGAIN, Ask.KEYPAD, Ask.MORE_DIGITS, Ask.CONFIRM)
-_TOPICS = (Intent.DISCOUNT, Intent.DELIVERY, Intent.ORDER, Intent.PRODUCT)
+_TOPICS = (Intent.RESCHEDULE, Intent.DISCOUNT, Intent.DELIVERY, Intent.ORDER, Intent.PRODUCT)
 _NOTHING = understand("", "en")
 
 
@@ -46,6 +48,10 @@ class Conversation:
     """How many of them came after the caller's last utterance, at the end of the messages."""
     picture: bool = False
     """Whether the last utterance came with a picture."""
+    seen: Laptop | None = None
+    """What that picture shows."""
+    day: str = ""
+    """The day for which a delivery is wished."""
     farewell: str = ""
     """What the agent said together with the tool calls whose results have just come."""
 
@@ -106,8 +112,14 @@ def _hear(state: Conversation, message: Message) -> None:
     """Take in an utterance of the caller."""
     text = text_of(message)
     expected = state.asked in _NUMBER_ASKS
-    said = understand(text, state.language, digits_expected=expected)
+    words, noted = _without_note(text)
+    said = understand(words, state.language, digits_expected=expected)
+    if noted:
+        said = replace(said, digits=SpokenDigits(noted, True))
     state.said, state.picture = said, _has_picture(message)
+    state.seen = laptop_in(message) if state.picture else None
+    state.laptop = state.seen or state.laptop
+    state.day = said.day or state.day
     topic = next((intent for intent in said.intents if intent in _TOPICS), None)
     # "For gaming" in answer to "which laptop?" goes on with what the question was for.
     if topic is not None and not (state.asked is Ask.WHICH_LAPTOP and said.laptop is not None):
@@ -123,8 +135,16 @@ def _hear(state: Conversation, message: Message) -> None:
         state.heard += digits
     else:
         state.heard = digits
-    if state.topic not in (Intent.ORDER, Intent.DELIVERY):
+    if state.topic not in (Intent.ORDER, Intent.DELIVERY, Intent.RESCHEDULE):
         state.topic = Intent.ORDER
+
+
+def _without_note(text: str) -> tuple[str, str]:
+    """Return an utterance, and the digits that a gateway has noted behind it: "… [order_id: DH123456]"."""
+    found = re.search(r"\s*\[\w+: ([^\]]*)\]$", text)
+    if found is None:
+        return text, ""
+    return text[: found.start()], "".join(c for c in found[1] if c.isdigit())
 
 
 def _recall(state: Conversation, message: Message, calls: dict[str, tuple[str, Mapping[str, Any]]]) -> None:

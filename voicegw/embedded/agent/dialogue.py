@@ -13,6 +13,7 @@ from voicegw.embedded.agent.numbers import ORDER_DIGITS
 from voicegw.embedded.agent.results import (
     ToolAnswer,
     discount_sentences,
+    moved_sentences,
     order_sentences,
     price_in,
     product_sentences,
@@ -27,13 +28,26 @@ from voicegw.embedded.agent.understanding import Intent
 
 GET_ORDER, GET_PRODUCT, DISCOUNT = "get_order_status", "get_product_info", "calculate_discount"
 TRANSFER, END_CALL = "transfer_to_person", "end_call"
+MOVE, PHOTO = "reschedule_delivery", "ask_for_photo"
 _REQUIRED = {
     GET_ORDER: ["order_id"],
     GET_PRODUCT: ["product_id"],
     DISCOUNT: ["coupon_code", "original_price"],
     TRANSFER: ["reason"],
     END_CALL: [],
+    MOVE: ["order_id", "day"],
+    PHOTO: [],
 }
+
+
+_WISHES = (
+    Intent.ORDER,
+    Intent.DELIVERY,
+    Intent.PRODUCT,
+    Intent.DISCOUNT,
+    Intent.RESCHEDULE,
+    Intent.PHOTO,
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,8 @@ class _Rules:
         state, said = self.state, self.state.said
         if state.new_results:
             return self._speak_results()
+        if state.seen is not None:
+            return self._picture_answer(state.seen)
         if said.empty:
             return self._say("picture" if state.picture else "sorry" if state.last_agent_text else "hello")
         if said.wants(Intent.WHO_ARE_YOU):
@@ -94,7 +110,8 @@ class _Rules:
             case Ask.CONFIRM:
                 if said.yes or said.digits.digits:
                     state.order = state.heard
-                    return self._order_answer()
+                    moves = state.topic is Intent.RESCHEDULE
+                    return self._move_answer() if moves else self._order_answer()
                 if said.no:
                     return self._missed()
                 return None
@@ -105,13 +122,17 @@ class _Rules:
             case Ask.COUPON:
                 if state.coupon is not None and said.coupon is not None:
                     return self._discount_answer()
+                if said.wants(Intent.PHOTO, Intent.RESCHEDULE):
+                    return None
                 if said.no:
                     return self._ask(Ask.ANYTHING_ELSE, "sure")
                 return self._discount_answer() if said.yes else None
             case Ask.ANYTHING_ELSE:
-                if said.no and not said.wants(Intent.ORDER, Intent.DELIVERY, Intent.PRODUCT, Intent.DISCOUNT):
+                if said.no and not said.wants(*_WISHES):
                     return self._goodbye()
                 return self._say("help") if said.yes and not said.intents else None
+            case Ask.DAY if said.day:
+                return self._move_answer()
             case Ask.WHICH_LAPTOP if said.laptop is not None:
                 return self._discount_answer() if state.topic is Intent.DISCOUNT else self._product_answer()
             case Ask.ORDER_NUMBER | Ask.ORDER_NUMBER_AGAIN | Ask.KEYPAD | Ask.MORE_DIGITS:
@@ -138,6 +159,12 @@ class _Rules:
         match said.intents[0]:
             case Intent.DISCOUNT:
                 return self._discount_answer()
+            case Intent.PHOTO if PHOTO in self.tools:
+                return self._call(PHOTO)
+            case Intent.PHOTO:
+                return self._say("picture")
+            case Intent.RESCHEDULE:
+                return self._move_answer()
             case Intent.DELIVERY | Intent.ORDER if said.wants(Intent.DELIVERY) or not said.laptop:
                 if state.order is not None:
                     return self._order_answer()
@@ -205,6 +232,24 @@ class _Rules:
             return self._call(GET_ORDER, order_id=order_id)
         return self._speak_order(shop_order(order_id, self.state.language))
 
+    def _move_answer(self) -> Answer:
+        if MOVE not in self.tools:
+            return self._ask(Ask.PERSON)
+        if self.state.order is None:
+            return self._ask(Ask.ORDER_NUMBER, "sure")
+        if not self.state.day:
+            return self._ask(Ask.DAY)
+        return self._call(MOVE, order_id=f"DH{self.state.order}", day=self.state.day)
+
+    def _picture_answer(self, laptop: Laptop) -> Answer:
+        language = self.state.language
+        slots = {"name": laptop.name, "use": laptop.use[language], "rivals": laptop.rivals}
+        text = say("in picture", language, **slots)
+        if GET_PRODUCT in self.tools:
+            called = self._call(GET_PRODUCT, product_id=self._product_id(laptop))
+            return Answer(text, called.calls)
+        return Answer(f"{text} {self._speak_product(shop_product(laptop.product_id)).text}")
+
     def _product_answer(self) -> Answer:
         laptop = self.state.laptop
         if laptop is None or (self.state.said.laptop is None and self.state.asked is not Ask.WHICH_LAPTOP):
@@ -254,6 +299,11 @@ class _Rules:
                     parts.append(self._speak_product(result))
                 case "calculate_discount":
                     parts.append(self._speak_discount(result))
+                case "reschedule_delivery":
+                    moved = moved_sentences(result, self.state.language)
+                    parts.append(self._with_question(moved, Ask.ANYTHING_ELSE))
+                case "ask_for_photo" if not result.failed:
+                    parts.append(self._say("photo link"))
                 case "transfer_to_person" if result.failed:
                     parts.append(self._ask(Ask.ANYTHING_ELSE, "no person"))
                 case "transfer_to_person" | "end_call":

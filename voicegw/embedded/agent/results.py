@@ -99,7 +99,13 @@ def product_sentences(answer: ToolAnswer, language: Language) -> list[str]:
     name, price = _first(facts, _NAME_KEYS), amount(_first(facts, _PRICE_KEYS))
     if name is None or price is None:
         return [_facts(facts, language)]
-    return [say("price", language, name=str(name), price=money(price, language))]
+    said = [say("price", language, name=str(name), price=money(price, language))]
+    extra = facts.get("goes_well_with")
+    if isinstance(extra, dict) and (cost := amount(extra.get("price"))) is not None:
+        said.append(
+            say("goes well", language, name=str(extra.get("name")), price=_small_money(cost, language))
+        )
+    return said
 
 
 def discount_sentences(answer: ToolAnswer, language: Language) -> list[str]:
@@ -114,6 +120,16 @@ def discount_sentences(answer: ToolAnswer, language: Language) -> list[str]:
     if final is None:
         return [_facts(facts, language)]
     return [say("discounted", language, coupon=coupon, price=money(final, language))]
+
+
+def moved_sentences(answer: ToolAnswer, language: Language) -> list[str]:
+    """Say whether a delivery was moved."""
+    facts = answer.facts or {}
+    if answer.failed:
+        return [say("no order", language, order=str(answer.arguments.get("order_id", "")))]
+    if facts.get("status") == "not run":
+        return [say("not moved", language)]
+    return [say("moved", language, day=str(answer.arguments.get("day", "")))]
 
 
 def shop_order(order_id: str, language: Language) -> ToolAnswer:
@@ -171,6 +187,12 @@ def money(value: float, language: Language) -> str:
         return f"{value:g}"
     millions = f"{value / 1_000_000:.2f}".rstrip("0").rstrip(".")
     return f"{millions} million dong" if language == "en" else f"{millions.replace('.', ',')} triệu đồng"
+
+
+def _small_money(value: float, language: Language) -> str:
+    if value >= 1_000_000:
+        return money(value, language)
+    return f"{value:,.0f} dong" if language == "en" else f"{value:,.0f} đồng".replace(",", ".")
 
 
 def _first(facts: Mapping[str, Any], keys: tuple[str, ...]) -> Any:

@@ -21,6 +21,7 @@ class Ask(StrEnum):
     PERSON = "person"
     WHICH_LAPTOP = "which laptop"
     COUPON = "coupon"
+    DAY = "day"
     ANYTHING_ELSE = "anything else"
 
 
@@ -56,6 +57,10 @@ ASKED: dict[Ask, dict[Language, str]] = {
     Ask.COUPON: {
         "en": "Do you have a discount code?",
         "vi": "Anh chị có mã giảm giá không ạ?",
+    },
+    Ask.DAY: {
+        "en": "Which day suits you?",
+        "vi": "Anh chị muốn nhận hàng vào ngày nào ạ?",
     },
     Ask.ANYTHING_ELSE: {
         "en": "Is there anything else I can help you with?",
@@ -102,6 +107,21 @@ SAID: dict[str, dict[Language, str]] = {
         "en": "I cannot look at pictures: I am a scripted demonstration agent.",
         "vi": "Dạ, em không xem được ảnh, vì em là trợ lý theo kịch bản để trình diễn ạ.",
     },
+    "in picture": {
+        "en": "That looks like the {name}, a laptop for {use}. At this price there are also the {rivals}.",
+        "vi": "Dạ, trong ảnh là {name}, hợp để {use} ạ. Cùng tầm giá có {rivals} ạ.",
+    },
+    "photo link": {
+        "en": "You see a link on your screen: send the photo there, please.",
+        "vi": "Dạ, anh chị bấm vào đường dẫn trên màn hình để gửi ảnh giúp em ạ.",
+    },
+    "goes well": {
+        "en": "The {name} for {price} goes well with it.",
+        "vi": "Anh chị lấy thêm {name} giá {price} thì rất hợp ạ.",
+    },
+    "moved": {"en": "Done: it comes {day}.", "vi": "Dạ, em đã chuyển lịch giao sang {day} rồi ạ."},
+    "not moved": {"en": "All right, I leave it as it is.", "vi": "Dạ vâng, em giữ nguyên lịch giao ạ."},
+    "call back": {"en": "We will call you back.", "vi": "Dạ, bên em sẽ gọi lại cho anh chị ạ."},
     "transfer": {
         "en": "I will connect you to a person now. One moment, please.",
         "vi": "Dạ, em nối máy cho anh chị với nhân viên ngay ạ. Anh chị vui lòng chờ một chút ạ.",

@@ -24,6 +24,9 @@ class Laptop:
     product_id: str
     name: str
     price: int
+    use: dict[Language, str]
+    rivals: str
+    """Two others of its price."""
 
 
 _TOMORROW: dict[Language, str] = {
@@ -41,9 +44,12 @@ ORDERS = {
     "912912": Order("shipped", _TOMORROW),
 }
 
-GAMING = Laptop("falcon-15", "Falcon 15", 19_900_000)
-OFFICE = Laptop("atlas-14", "Atlas 14", 14_500_000)
-DESIGN = Laptop("canvas-16", "Canvas 16", 32_000_000)
+_PLAY: dict[Language, str] = {"en": "gaming", "vi": "chơi game"}
+_WORK: dict[Language, str] = {"en": "office work", "vi": "làm văn phòng"}
+_DRAW: dict[Language, str] = {"en": "design", "vi": "thiết kế"}
+GAMING = Laptop("falcon-15", "Falcon 15", 19_900_000, _PLAY, "Nitro 5, TUF A15")
+OFFICE = Laptop("atlas-14", "Atlas 14", 14_500_000, _WORK, "Swift 3, Vivobook 14")
+DESIGN = Laptop("canvas-16", "Canvas 16", 32_000_000, _DRAW, "Yoga Pro 16, Swift X")
 LAPTOPS = (GAMING, OFFICE, DESIGN)
 
 COUPON = "SUMMER2025"

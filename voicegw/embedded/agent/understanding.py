@@ -6,6 +6,7 @@ mistakes are repaired first.
 
 import difflib
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,6 +21,8 @@ class Intent(StrEnum):
     REPEAT = "repeat"
     PERSON = "person"
     NO_NUMBER = "no number"
+    PHOTO = "photo"
+    RESCHEDULE = "reschedule"
     DISCOUNT = "discount"
     DELIVERY = "delivery"
     ORDER = "order"
@@ -49,6 +52,12 @@ _INTENTS: dict[Language, list[tuple[Intent, str]]] = {
         (
             Intent.NO_NUMBER,
             r"(don't|do not|can't|cannot) (know|have|remember|find)|(lost|forgot)( \w+)* number",
+        ),
+        (Intent.PHOTO, r"(send|show|upload|have)\b.*\b(photo|picture|image)s?"),
+        (
+            Intent.RESCHEDULE,
+            r"reschedul\w*|another day|(change|move|postpone|delay|push)\b.*\b(day|date|delivery|it|to)"
+            r"|deliver (it )?(on|another|later)",
         ),
         (Intent.DISCOUNT, r"discounts?|coupons?|promotions?|promo|voucher|summer|some are|code"),
         (
@@ -87,6 +96,12 @@ _INTENTS: dict[Language, list[tuple[Intent, str]]] = {
             r"|nguoi that|tong dai vien",
         ),
         (Intent.NO_NUMBER, r"(khong|chua) (biet|nho|co|tim thay|thay) (ma|so|don)|quen (ma|so)|mat (ma|so)"),
+        (Intent.PHOTO, r"(gui|chup|xem|co)\b.*\b(anh|hinh)\b( (chup|cho|duoc|khong))|gui (anh|hinh)"),
+        (
+            Intent.RESCHEDULE,
+            r"(doi|doi lai|chuyen|hoan|lui|giao)\b.*\b(ngay khac|hom khac|sang|lai ngay|ngay giao|lich giao)"
+            r"|hen lai|giao lai|doi (ngay|lich)",
+        ),
         (Intent.DISCOUNT, r"giam gia|khuyen mai|uu dai|coupon|voucher|summer|ma giam|code"),
         (
             Intent.DELIVERY,
@@ -178,6 +193,8 @@ class Understood:
     yes: bool
     no: bool
     laptop: Laptop | None
+    day: str
+    """The day that was named, in the caller's words."""
     coupon: str | None
     empty: bool
 
@@ -206,6 +223,7 @@ def understand(text: str, language: Language, *, digits_expected: bool = False) 
         yes,
         no,
         _laptop(folded),
+        _day(text),
         _coupon(folded, text),
         not folded,
     )
@@ -233,6 +251,19 @@ def _laptop(folded: str) -> Laptop | None:
         if _found(pattern, folded):
             return laptop
     return None
+
+
+_DAY = re.compile(
+    r"thứ (?:hai|ba|tư|năm|sáu|bảy|[2-7])|chủ nhật|ngày mai|ngày kia|ngày mốt|cuối tuần"
+    r"|thu (?:hai|ba|tu|nam|sau|bay)\b|chu nhat|ngay mai"
+    r"|(?:next )?(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday)|tomorrow|next week",
+    re.IGNORECASE,
+)
+
+
+def _day(text: str) -> str:
+    found = _DAY.search(unicodedata.normalize("NFC", text))
+    return found[0] if found else ""
 
 
 def _coupon(folded: str, text: str) -> str | None:
