@@ -79,13 +79,14 @@ class Chat:
         """The caller has said something: the agent's turn."""
         self._waiting = True
 
-    async def caller_s_turn(self) -> None:
-        """Wait until the agent has said what it has to say."""
+    async def caller_s_turn(self) -> bool:
+        """Wait until the agent has said what it has to say. Returns False when the call is over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_S):
                 while self._waiting and not self.ended:
                     self._changed.clear()
                     await self._changed.wait()
+        return not self.ended
 
 
 def _shower(console: Console, as_json: bool) -> Callable[[dict[str, Any]], None]:
@@ -167,10 +168,7 @@ async def chat(settings: Settings, persona: str, *, as_json: bool, stdin: TextIO
     try:
         if not as_json:
             console.print(Text(HELP, style="dim"))
-        while not far_end.ended:
-            await far_end.caller_s_turn()
-            if far_end.ended:
-                break
+        while await far_end.caller_s_turn():
             line = (await _read_line(stdin, "you    ")).strip()
             if not line:
                 _send(channel, "hangup")
