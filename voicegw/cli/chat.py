@@ -10,6 +10,7 @@ import contextlib
 import json
 import sys
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,9 +24,10 @@ from voicegw.cli.embedded_process import embedded_provider
 from voicegw.cli.running import run_on_uvloop
 from voicegw.config import Settings
 from voicegw.errors import ConfigError
-from voicegw.providers.build import Providers, build_providers
+from voicegw.providers.build import build_providers
 from voicegw.providers.http import AiohttpStreams
-from voicegw.providers.tts import TextToSpeech
+from voicegw.providers.policy import Patience, once
+from voicegw.providers.steady import SteadyTts
 from voicegw.rehearsal.channel import Channel
 from voicegw.server.gateway import Gateway
 
@@ -36,10 +38,12 @@ PART_BYTES = 24_000
 ANSWER_S = 60.0
 
 
-class SilentSpeech(TextToSpeech):
+class SilentSpeech(SteadyTts):
     """Says every sentence in 20 ms."""
 
-    async def speak(self, text: str, *, voice: str, speed: float = 1.0) -> AsyncGenerator[bytes, None]:
+    async def speak(
+        self, text: str, *, patience: Patience = once, **given: Any
+    ) -> AsyncGenerator[bytes, None]:
         """Yield one frame of silence."""
         yield bytes(FRAME_BYTES)
 
@@ -159,8 +163,7 @@ async def chat(settings: Settings, persona: str, *, as_json: bool, stdin: TextIO
     if persona not in personas:
         raise ConfigError(f"there is no persona {persona!r}; known: {', '.join(sorted(personas))}")
     real = build_providers(settings, AiohttpStreams())
-    silent = SilentSpeech(settings.resolved("tts"), real.streams)
-    gateway = Gateway(settings, personas, Providers(real.stt, real.llm, silent, real.streams))
+    gateway = Gateway(settings, personas, replace(real, tts=SilentSpeech(real.tts.row)))
     console = Console(highlight=False)
     far_end = Chat(_shower(console, as_json))
     channel = Channel(gateway, far_end, query={"persona": persona})
