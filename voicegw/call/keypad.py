@@ -4,6 +4,8 @@ from voicegw.call.settings import KeypadRules, Slot
 
 # Longer than any number that is typed at a telephone: an account number with its prefix has 34 digits.
 MOST_KEYS = 40
+# Who types a number presses the next key sooner than this.
+MENU_US = 1_000_000
 
 
 class Keypad:
@@ -24,7 +26,8 @@ class Keypad:
         self._keys += digit
         self.due = now + int(self._rules.pause_s * 1e6)
         if slot is None and self._keys in self._rules.menu:
-            return True
+            # A choice, unless a number goes on behind it at once.
+            self.due = now + min(MENU_US, int(self._rules.pause_s * 1e6))
         length = slot.keys if slot is not None and slot.keys else MOST_KEYS
         return len(self._keys) >= length
 

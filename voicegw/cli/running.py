@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -60,6 +61,10 @@ async def running_gateway(settings: Settings, listener: socket.socket) -> AsyncI
     gateway = await make_gateway(settings, keep=True)
     server: GatewayServer = make_server(settings, gateway)
     gateway.start()
+    # A caller in the middle of a call keeps the agent that answered.
+    hang_up_signal = getattr(signal, "SIGHUP", None)
+    if hang_up_signal is not None:
+        asyncio.get_running_loop().add_signal_handler(hang_up_signal, gateway.reload_personas)
     serving = asyncio.create_task(server.serve([listener]), name="serve")
     listening = asyncio.create_task(server.listening.wait(), name="listening")
     try:
@@ -67,6 +72,8 @@ async def running_gateway(settings: Settings, listener: socket.socket) -> AsyncI
         with settled_memory():
             yield serving
     finally:
+        if hang_up_signal is not None:
+            asyncio.get_running_loop().remove_signal_handler(hang_up_signal)
         listening.cancel()
         server.stop()
         await asyncio.wait([serving, listening])

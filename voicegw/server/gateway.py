@@ -21,6 +21,7 @@ from voicegw.server.door import Door
 from voicegw.server.keeping import Keeping
 from voicegw.server.links import Links
 from voicegw.server.peers import Peers
+from voicegw.server.recovery import recover_tools
 from voicegw.server.rest import CallControl, HttpControl
 from voicegw.server.session import Line, Session
 from voicegw.server.ticker import Ticker
@@ -65,6 +66,7 @@ class Gateway:
         self._sessions: dict[str, Session] = {}  # by resume token
         self._runs: set[asyncio.Task[None]] = set()
         self._clip_task: asyncio.Task[None] | None = None
+        self._recovery: asyncio.Task[int] | None = None
 
     @property
     def calls(self) -> int:
@@ -75,6 +77,12 @@ class Gateway:
         """Begin to make the personas' clips and to deliver records; calls may come at once."""
         if self.keeping is not None:
             self.keeping.start()
+        self._recovery = asyncio.get_running_loop().create_task(
+            recover_tools(Path(self.settings.store.data_dir), self.personas), name="tools of killed calls"
+        )
+        self._make_clips()
+
+    def _make_clips(self) -> None:
         self._clip_task = asyncio.get_running_loop().create_task(
             self.clips.make(self.providers.tts, self.personas.values()), name="clips"
         )
@@ -89,7 +97,7 @@ class Gateway:
         self._versions = _versions(self.personas)
         log.info("%d personas reloaded", len(self.personas))
         if self._clip_task is None or self._clip_task.done():
-            self.start()
+            self._make_clips()
 
     def admit(self) -> None:
         """Raise GatewayFull when no further connection may begin a call."""
@@ -147,6 +155,7 @@ class Gateway:
             ticker=self.ticker,
             waits=self.waits,
             uploads=self.uploads,
+            hand_over=lambda target: self.transfer(self._sessions[token], target),
             resume_grace_s=self.settings.server.resume_grace_s,
             tape=tape,
             last_words=lambda: self._last_words(call_id, tape),
@@ -229,9 +238,11 @@ class Gateway:
     async def close(self) -> None:
         """End what is left and release everything."""
         await self.end_calls("shutdown")
-        if self._clip_task is not None:
-            self._clip_task.cancel()
-            await asyncio.wait([self._clip_task])
+        background = [task for task in (self._clip_task, self._recovery) if task is not None]
+        for task in background:
+            task.cancel()
+        if background:
+            await asyncio.wait(background)
         self.ticker.close()
         if self.keeping is not None:
             await self.keeping.close()

@@ -7,7 +7,7 @@ tasks, and no rules. When `run` returns, nothing of the call lives on.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from voicegw.agents.personas import Persona
@@ -80,6 +80,7 @@ class Session:
         ticker: Ticker,
         waits: Recent,
         uploads: Uploads,
+        hand_over: Callable[[str], Awaitable[bool]],
         resume_grace_s: float,
         tape: Tape | None = None,
         on_notice: Callable[[n.Notice], None] | None = None,
@@ -92,6 +93,7 @@ class Session:
         self.slot = 0  # the ticker's
         self._language = start.language or persona.call.language
         self._uploads = uploads
+        self._hand_over = hand_over
         self._photos = Photos(
             journal.path.parent.parent / "photos" / call_id,
             persona.photo_detail,
@@ -312,6 +314,11 @@ class Session:
         messages = self._carrier.dtmf(digits) if self._carrier is not None else ()
         self._send(messages)
         return bool(messages)
+
+    def _transfer(self, command: c.Transfer) -> None:
+        # The native protocol has the notice, and answers it with `transferred`.
+        if self._carrier is not None and not self._carrier.notify(n.PhotoWanted("")):
+            self._tools.transfer(self._hand_over(command.address))
 
     def say_transfer(self, target: str) -> bool:
         """Ask the other side to hand over. Returns False where the protocol has no word for it."""
@@ -602,7 +609,7 @@ _DO: dict[type, Callable[[Session, Any], None]] = {
     c.Ask: lambda session, command: session._requests.ask(command),
     c.Commit: lambda session, command: session._tools.commit(command),
     c.RunTool: lambda session, command: session._tools.run(command),
-    c.Transfer: lambda session, command: None,  # told by its notice, which carriers act on
+    c.Transfer: Session._transfer,
     c.Summarise: lambda session, command: session._requests.summarise(command),
     c.CancelAsk: lambda session, command: session._requests.cancel("llm", command.reply_id),
     c.Speak: Session._speak,

@@ -7,7 +7,7 @@ tells that its outcome is unknown.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from voicegw.agents.tools import Ran, Tool, ToolContext
@@ -64,6 +64,14 @@ class ToolRuns:
         """Run a tool; answer with ToolResult."""
         if self._group is not None:
             self._spawn(self._run(command))
+
+    def transfer(self, handing: Awaitable[bool]) -> None:
+        """Wait for a hand-over by the carrier's own means; answer with TransferEnded."""
+        if self._group is not None:
+            self._spawn(self._transfer(handing))
+
+    async def _transfer(self, handing: Awaitable[bool]) -> None:
+        self._feed(e.TransferEnded(await handing))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._group is not None

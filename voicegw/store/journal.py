@@ -7,7 +7,7 @@ it gives the same commands. It holds what callers said, as text: keep the folder
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
@@ -53,11 +53,7 @@ class Journal:
 
     def write(self, event: Event, now: int) -> None:
         """Append an event. It reaches the file with the next flush."""
-        kind = type(event)
-        line: dict[str, Any] = {"t": now, "e": kind.__name__}
-        for name in _FIELDS[kind]:
-            line[name] = getattr(event, name)
-        self._append(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
+        self._append(_line(event, now))
         if self._size >= BUFFER_CHARS:
             self.flush()
 
@@ -88,6 +84,27 @@ class Journal:
             self.flush()
         finally:
             os.close(self._file)
+
+
+def _line(event: Event, now: int) -> str:
+    kind = type(event)
+    line: dict[str, Any] = {"t": now, "e": kind.__name__}
+    for name in _FIELDS[kind]:
+        line[name] = getattr(event, name)
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+
+
+def append(path: Path, events: Iterable[Event], now: int) -> None:
+    """Add events to the journal of a process that is gone, behind its last whole line. Raises OSError."""
+    whole = path.read_bytes()
+    keep = whole.rfind(b"\n") + 1
+    lines = "".join(f"{_line(event, now)}\n" for event in events)
+    with path.open("r+b") as file:
+        file.truncate(keep)
+        file.seek(keep)
+        file.write(lines.encode(errors="backslashreplace"))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def lock(file: int) -> bool:
