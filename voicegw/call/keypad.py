@@ -5,7 +5,7 @@ from voicegw.call.settings import KeypadRules, Slot
 # Longer than any number that is typed at a telephone: an account number with its prefix has 34 digits.
 MOST_KEYS = 40
 # Who types a number presses the next key sooner than this.
-MENU_US = 1_000_000
+MENU_US = 1_500_000
 
 
 class Keypad:
