@@ -70,6 +70,10 @@ class WebhookFile(BaseModel):
         return value
 
 
+class _PrivateAddress(OSError):
+    """A name leads to an address inside."""
+
+
 class _PublicOnly(AbstractResolver):
     """Resolves names, and refuses those that lead inside: a name may point anywhere."""
 
@@ -81,7 +85,7 @@ class _PublicOnly(AbstractResolver):
     ) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
         if any(not _public(entry["host"]) for entry in found):
-            raise OSError(f"{host} is a private address")
+            raise _PrivateAddress(f"{host} is a private address")
         return found
 
     async def close(self) -> None:
@@ -145,7 +149,7 @@ class WebhookTool:
                     except (aiohttp.ClientConnectionError, ConnectionError) as error:
                         log.warning("tool %s: %s", self.rules.name, type(error).__name__)
                         refused = isinstance(error, aiohttp.ClientConnectorError)
-                        if refused and "private address" in str(error):
+                        if isinstance(getattr(error, "os_error", None), _PrivateAddress):
                             return Ran("failed", as_json({"error": "the tool's address is not allowed"}))
                         if not self.rules.idempotent:
                             return self._broken(refused)

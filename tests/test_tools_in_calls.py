@@ -1,0 +1,207 @@
+"""Tools in whole calls over real sockets: a real webhook server counts keys and raw requests."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from gateways import caller, running_gateway
+from test_process import process
+
+from voicegw.agents.tools import FunctionTool, ToolContext, tool
+from voicegw.agents.webhook import WebhookFile, WebhookTool
+from voicegw.call.call import Call
+from voicegw.rehearsal.provider import ScriptedProvider
+from voicegw.rehearsal.provider_server import ProviderServer
+from voicegw.rehearsal.script import Script, ScriptedReply, ToolCall
+from voicegw.store.journal import read_journal
+
+PERSONA = """
+name = "booker"
+language = "en"
+system_prompt = "Book."
+
+[phrases]
+apology = "Sorry."
+not_understood = "Pardon?"
+
+[[tools.webhook]]
+name = "book"
+description = "Book."
+url = "{url}/book"
+headers = {{ Authorization = "Bearer ${{BOOK_KEY}}" }}
+parameters = {{ day = {{ type = "string" }} }}
+result = "data"
+allow_private = true
+idempotent = {idempotent}
+timeout_s = 60
+"""
+
+
+class Service:
+    """Somebody's web service: counts what really arrives, and may keep it waiting."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, Any], str]] = []
+        self.came = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.url = ""
+
+    @property
+    def keys(self) -> set[str]:
+        return {key for key, _, _ in self.requests}
+
+    async def book(self, request: web.Request) -> web.Response:
+        key, sent_by = request.headers["Idempotency-Key"], request.headers.get("Authorization", "")
+        self.requests.append((key, await request.json(), sent_by))
+        self.came.set()
+        await self.go_on.wait()
+        return web.json_response({"data": {"booked": True}})
+
+
+@asynccontextmanager
+async def service() -> AsyncIterator[Service]:
+    found = Service()
+    app = web.Application()
+    app.router.add_post("/book", found.book)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield found
+    finally:
+        found.go_on.set()
+        await runner.cleanup()
+
+
+def persona_folder(folder: Path, url: str, *, idempotent: bool) -> Path:
+    personas = folder / "personas"
+    personas.mkdir()
+    text = PERSONA.format(url=url, idempotent=str(idempotent).lower())
+    (personas / "booker.toml").write_text(text, encoding="utf-8")
+    return personas
+
+
+def books_once(messages: list[dict[str, Any]]) -> ScriptedReply:
+    """A model that books when it is asked to, and tells the result."""
+    if messages[-1]["role"] == "tool":
+        return ScriptedReply(f"Result {messages[-1]['content']}")
+    return ScriptedReply("", (ToolCall("book", '{"day": "Friday"}'),))
+
+
+async def test_a_webhook_gets_key_secret_and_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result is spoken; the secret comes from the environment, and stands in no file."""
+    monkeypatch.setenv("BOOK_KEY", "s3cret")
+    async with service() as booking:
+        booking.go_on.set()
+        folder = persona_folder(tmp_path, booking.url, idempotent=False)
+        script = Script(llm=books_once, ms_per_char=2)
+        async with (
+            running_gateway(tmp_path, script, persona__folders=str(folder)) as running,
+            caller(running.url) as someone,
+        ):
+            await someone.send("start", persona="booker")
+            await someone.event("ready")
+            await someone.send("text", text="Friday, please")
+            assert (await someone.event("tool"))["status"] == "running"
+            assert (await someone.event("tool"))["status"] == "done"
+            assert "booked" in (await someone.event("reply_text"))["text"]
+    ((key, sent, authorization),) = booking.requests
+    assert (sent, authorization) == ({"day": "Friday"}, "Bearer s3cret")
+    assert len(key) == 32
+
+
+@pytest.mark.parametrize(("idempotent", "sent"), [(True, 2), (False, 1)])
+async def test_a_killed_process_never_does_it_twice(tmp_path: Path, idempotent: bool, sent: int) -> None:
+    """What may be repeated is sent again with the same key; of anything else the outcome is unknown."""
+    async with service() as booking, ProviderServer(ScriptedProvider(Script(llm=books_once))) as provider:
+        folder = persona_folder(tmp_path, booking.url, idempotent=idempotent)
+        arguments = ["serve", "--set", "server.port=0", "--set", f"persona.folders={folder}"]
+        env = {
+            "VOICEGW_PROVIDER__BASE_URL": provider.base_url,
+            "VOICEGW_PROVIDER__API_KEY": "test-key",
+            "BOOK_KEY": "s3cret",
+        }
+        async with process(tmp_path, *arguments, **env) as gateway:
+            assert gateway.stdout is not None
+            url = (await gateway.stdout.readline()).decode().split()[-1]
+            async with caller(url) as someone:
+                await someone.send("start", persona="booker")
+                await someone.event("ready")
+                await someone.send("text", text="Friday, please")
+                await booking.came.wait()
+                gateway.send_signal(signal.SIGKILL)
+                await gateway.wait()
+        booking.go_on.set()
+        (journal,) = (tmp_path / "data" / "journals").glob("*.jsonl")
+        async with process(tmp_path, *arguments, **env) as gateway:
+            assert gateway.stdout is not None
+            await gateway.stdout.readline()
+            async with asyncio.timeout(20):
+                while b'"ToolResult"' not in journal.read_bytes():  # noqa: ASYNC110 - another process writes it
+                    await asyncio.sleep(0.05)
+    assert len(booking.keys) == 1
+    assert len(booking.requests) == sent
+    settings, events = read_journal(journal)
+    call = Call(settings)
+    for event, now in events:
+        call.receive(event, now)
+    told = [m["content"] for m in call.history if m["role"] == "tool"]
+    assert told == ['{"booked": true}'] if idempotent else "outcome is unknown" in told[0]
+
+
+CONTEXT = ToolContext("call", "key", "+841", "en", Path("/nowhere"))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/x", "http://localhost:9/x", "http://169.254.169.254/x", "http://[::1]/x"]
+)
+async def test_no_private_address_is_called(url: str) -> None:
+    """A model that is talked into it must not reach what is inside."""
+    made = WebhookTool(WebhookFile(name="spy", description="x", url=url, timeout_s=5))
+    ran = await made.run("{}", CONTEXT)
+    assert ran.status == "failed"
+    assert "not allowed" in ran.content
+
+
+def _weather(city: str, days: int = 1, *, context: ToolContext) -> dict[str, object]:
+    """Tell the weather."""
+    return {"city": city, "days": days, "for": context.caller}
+
+
+async def test_a_function_becomes_a_tool_by_its_hints() -> None:
+    """Its schema is what the model sees; wrong arguments are told, not raised."""
+    weather: FunctionTool = tool(name="weather", read_only=True)(_weather)
+    function = weather.definition["function"]
+    assert function["description"] == "Tell the weather."
+    assert function["parameters"]["required"] == ["city"]
+    assert set(function["parameters"]["properties"]) == {"city", "days"}
+    ran = await weather.run('{"city": "Huế"}', CONTEXT)
+    assert json.loads(ran.content) == {"city": "Huế", "days": 1, "for": "+841"}
+    assert (await weather.run('{"city": 3, "x": 1}', CONTEXT)).status == "bad_arguments"
+
+
+async def test_a_slow_or_broken_function_does_not_end_the_call() -> None:
+    """The model is told, the caller too; whether it took effect nobody knows."""
+
+    @tool(timeout_s=0.05)
+    async def slow() -> None:
+        """Never ends."""
+        await asyncio.Event().wait()
+
+    @tool()
+    def broken() -> None:
+        """Fail."""
+        raise ZeroDivisionError
+
+    assert (await slow.run("{}", CONTEXT)).status == "timeout"
+    assert (await broken.run("{}", CONTEXT)).status == "failed"
