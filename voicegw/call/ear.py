@@ -13,10 +13,12 @@ from voicegw.audio.pcm import (
     FRAME_SAMPLES,
     FRAME_US,
     SAMPLE_BYTES,
+    SAMPLES_PER_MS,
     SILENT_FRAME,
     samples_to_us,
 )
 from voicegw.audio.vad import VoiceDetector
+from voicegw.call.echo import EchoGuard
 from voicegw.call.events import Event, SampleReached, VoiceActivity
 
 # A turn may be up to 28 s; the ring holds that and its pre-roll.
@@ -33,6 +35,16 @@ GAP_US = 200_000
 GAP_STEP_FRAMES = 5
 # Audio later than this (1 s) is not put in the place of its fill: it is taken as new.
 LATE_FRAMES = 50
+# The second detector's answers: above this it is sure of a voice.
+SURE = 0.5
+# It has this long (300 ms of voice) to confirm what the first one took for a voice.
+CONFIRM = 300 * SAMPLES_PER_MS
+# Its answers are waited for 60 ms, behind the 52 ms that a window and its batch take; then the first one decides.
+FRESH = 112 * SAMPLES_PER_MS
+# In noise a voice is louder than it only now and then.
+LOUD_HOLD = 240 * SAMPLES_PER_MS
+# What it denied is watched on until the first one has been quiet for this long.
+SUSPECT_FRAMES = 25
 NEVER = 1 << 62
 
 _NOTHING: tuple[Event, ...] = ()
@@ -43,6 +55,16 @@ class Ear:
 
     def __init__(self) -> None:
         self.position = 0
+        self.echo = EchoGuard()
+        self._onset = 0
+        # The second detector: up to where it has answered, where it heard a voice last, and whether it
+        # confirmed the voice that is being heard. A suspect is what it denied.
+        self._judged = -NEVER
+        self._sure_at = -NEVER
+        self._loud_at = 0
+        self._confirmed = False
+        self._suspect = False
+        self._suspect_quiet = 0
         self._vad = VoiceDetector()
         self._rest = b""
         self._frames: deque[bytes] = deque()
@@ -89,7 +111,8 @@ class Ear:
         return events
 
     def _hear_frame(self, frame: bytes) -> tuple[Event, ...]:
-        return self._take_frame(frame, self._vad.hear(frame))
+        least = self.echo.threshold(self._heard_at, self._vad.level_rms)
+        return self._take_frame(frame, self._vad.hear(frame, least))
 
     def _take_frame(self, frame: bytes, voiced: bool) -> tuple[Event, ...]:
         self.position = position = self.position + FRAME_SAMPLES
@@ -98,17 +121,27 @@ class Ear:
         if len(frames) > self._limit:
             frames.popleft()
         # Nearly every frame of a silent caller ends here.
-        if not (voiced or self._speaking) and position < self._watch:
+        if not (voiced or self._speaking or self._suspect) and position < self._watch:
             return _NOTHING
         return self._judge(voiced)
 
     def _judge(self, voiced: bool) -> tuple[Event, ...]:
         events: tuple[Event, ...] = ()
-        if voiced and not self._speaking:
+        if self._suspect:
+            self._suspect_quiet = 0 if voiced else self._suspect_quiet + 1
+            self._suspect = self._suspect_quiet < SUSPECT_FRAMES
+        elif voiced and not self._speaking:
             events = (self._voice_began(),)
         elif self._speaking:
+            if self._vad.frame_loud:
+                self._loud_at = self.position
             # The vote says whether this is still voice; the frame itself says where its last sound is.
             self._unvoiced = 0 if voiced and self._vad.frame_voiced else self._unvoiced + 1
+            if self._confirmed and self.position - self._judged <= FRESH:
+                # Background talk is a voice too, but not a loud one; noise is loud, but no voice.
+                self._unvoiced = (
+                    self.position - min(self._sure_at, self._loud_at + LOUD_HOLD)
+                ) // FRAME_SAMPLES
             self._until_report -= 1
             if self._unvoiced >= HANGOVER_FRAMES:
                 events = (self._voice_ended(),)
@@ -123,6 +156,9 @@ class Ear:
 
     def _voice_began(self) -> VoiceActivity:
         self._speaking = True
+        self._onset = self._loud_at = self.position
+        self._confirmed = False
+        self._judged = self._sure_at = -NEVER
         self._unvoiced = 0
         self._until_report = REPORT_FRAMES
         self._limit = RING_FRAMES
@@ -135,6 +171,31 @@ class Ear:
 
     def _activity(self, at_sample: int, speaking: bool) -> VoiceActivity:
         return VoiceActivity(at_sample, speaking, round(dbfs(self._vad.level_rms)), self.position)
+
+    # The second detector
+
+    @property
+    def wants_second_stage(self) -> bool:
+        """True while the second detector's opinion matters."""
+        return self._speaking or self._suspect
+
+    def second_stage(self, at_sample: int, p: float) -> tuple[Event, ...]:
+        """The second detector believes to `p` (0 to 1) that the window up to `at_sample` is a voice."""
+        self._judged = at_sample
+        if p >= SURE:
+            self._sure_at = at_sample
+            self._confirmed = True
+            if self._suspect:
+                self._suspect = False
+                began = self._voice_began()
+                self._confirmed, self._judged, self._sure_at = True, at_sample, at_sample
+                return (began,)
+        elif self._speaking and not self._confirmed and at_sample - self._onset >= CONFIRM:
+            # Noise that only sounded like a voice: it is told to have ended where it began.
+            self._speaking = False
+            self._suspect, self._suspect_quiet = True, 0
+            return (self._activity(max(0, self._onset - 4 * FRAME_SAMPLES), False),)
+        return _NOTHING
 
     # What the call asks for
 

@@ -45,6 +45,7 @@ class Interruption:
         self._murmurs = known | {word for phrase in settings.backchannels for word in words_of(phrase)}
         self._usual_db: float | None = None
         self._since = 0
+        self._before = 0  # voice since `_since` that has ended
         self._loudest_db = self._turn_db = SILENCE_DB
         self.undecided = False
         self.due_us: int | None = None
@@ -64,6 +65,7 @@ class Interruption:
         """A voice began over the agent's speech."""
         if not self.undecided:
             self._since = now
+            self._before = 0
             self._loudest_db = SILENCE_DB
         self.undecided = True
         self.due_us = None
@@ -72,13 +74,14 @@ class Interruption:
         """It lasts `length` by now."""
         self._loudest_db = max(self._loudest_db, level_db)
         self._turn_db = max(self._turn_db, level_db)
-        return Verdict.YIELD if length >= self._needed else Verdict.OPEN
+        return Verdict.YIELD if self._before + length >= self._needed else Verdict.OPEN
 
     def ended(self, length: int, now: int) -> Verdict:
         """It ended after `length`. OPEN: its words decide, if they come until `due_us`."""
-        if length >= self._needed:
+        self._before += length
+        if self._before >= self._needed:
             return Verdict.YIELD
-        if length < COUGH:
+        if self._before < COUGH:
             return Verdict.KEEP
         self.due_us = now + WORDS_WAIT_US
         return Verdict.OPEN

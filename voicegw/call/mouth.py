@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from voicegw.audio.format import PCM, AudioFormat, Encoder
-from voicegw.audio.pcm import FRAME_SAMPLES, FRAME_US, SAMPLE_BYTES, samples_to_us
+from voicegw.audio.level import rms
+from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FRAME_US, SAMPLE_BYTES, samples_to_us
 from voicegw.call.events import Played, SpeechBegan
 
 # How far frames are sent ahead of being heard: bridges small hitches, and is nearly all that a flush can
@@ -73,6 +74,8 @@ class _Speech:
     speech_id: int
     encoder: Encoder
     samples: int = 0  # that came in, at 16 kHz
+    levels: list[int] = field(default_factory=list)  # of each 20 ms of it
+    rest: bytes = b""  # not enough for one
     audio: bytearray = field(default_factory=bytearray)
     frames: int = 0  # whole frames in `audio`
     sent: int = 0  # of these
@@ -110,6 +113,8 @@ class Mouth:
         self._marks_missed = 0
         # The sentence that was taken for heard last, and when by the clock that was.
         self._last_heard: tuple[int, int] | None = None
+        # Told of each frame that leaves: when it is heard, and its level.
+        self.on_frame: Callable[[int, int], None] | None = None
         self.underruns = 0  # how often a sentence ran dry in its middle
 
     # The queue
@@ -132,6 +137,10 @@ class Mouth:
         if speech is None or speech.complete:
             return 0
         speech.samples += len(pcm) // SAMPLE_BYTES
+        data = speech.rest + pcm
+        whole = len(data) - len(data) % FRAME_BYTES
+        speech.rest = data[whole:]
+        speech.levels += [rms(data[at : at + FRAME_BYTES]) for at in range(0, whole, FRAME_BYTES)]
         speech.audio += speech.encoder.push(pcm)
         speech.frames = len(speech.audio) // self._frame_bytes
         return speech.samples
@@ -192,6 +201,8 @@ class Mouth:
                 out.append(SpeechBegan(speech.speech_id))
             start = speech.sent * size
             out.append(bytes(speech.audio[start : start + size]))
+            if self.on_frame is not None and speech.sent < len(speech.levels):
+                self.on_frame(max(now, heard_at), speech.levels[speech.sent])
             speech.sent += 1
             self._sent += 1
         else:

@@ -127,11 +127,14 @@ class ScriptedCaller:
         query: Mapping[str, str] | None = None,
         uplink: Uplink | None = None,
         reports_played: bool = False,
+        line: Callable[[int, bytes], bytes] | None = None,
     ) -> None:
         self._gateway = gateway
         self._query = dict(query or {})
         self._uplink = uplink or Uplink()
         self._reports_played = reports_played
+        # What the line makes of each frame of the caller, by its first sample: noise, a codec, an echo.
+        self._line_sound = line or (lambda position, frame: frame)
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._channel: Channel | None = None
@@ -311,7 +314,10 @@ class ScriptedCaller:
             ready_s = (number + 1) * bundle * FRAME_S
             await self.until(ready_s + (self._uplink.late_s(number) if number else 0.0))
             first = number * bundle
-            audio = b"".join(self._frame(n * FRAME_SAMPLES) for n in range(first, first + bundle))
+            audio = b"".join(
+                self._line_sound(n * FRAME_SAMPLES, self._frame(n * FRAME_SAMPLES))
+                for n in range(first, first + bundle)
+            )
             if self._sends:
                 self.send_message(audio)
 

@@ -213,7 +213,11 @@ class ScriptedProvider:
                 received, 400, "unsupported_value", "response_format 'pcm' is not supported, use 'wav'"
             )
         speech_ms = script.speech_ms(text) if script.speech_ms else script.ms_per_char * len(text)
-        audio = spoken(text, speech_ms / float(fields.get("speed", 1.0)), script.pcm_hz)
+        audio = (
+            script.voice(text)
+            if script.voice
+            else spoken(text, speech_ms / float(fields.get("speed", 1.0)), script.pcm_hz)
+        )
         if kind == "wav":
             audio = wav_bytes(audio, script.pcm_hz)
         pieces = [(script.first_audio_ms / 1000, audio)]

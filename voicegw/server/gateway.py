@@ -26,6 +26,7 @@ from voicegw.server.rest import CallControl, HttpControl
 from voicegw.server.session import Line, Session
 from voicegw.server.ticker import Ticker
 from voicegw.server.uploads import Uploads
+from voicegw.server.voice_model import make_voice_model
 from voicegw.store.journal import Journal
 from voicegw.store.recording import Tape
 from voicegw.store.records import about_call
@@ -57,6 +58,7 @@ class Gateway:
         self.control: CallControl = HttpControl(settings)
         self.ticker = Ticker(asyncio.get_running_loop())
         self.admission = Admission(settings, self.ticker.lateness)
+        self.voice_model = make_voice_model(settings.turns.second_stage, asyncio.get_running_loop())
         voices = settings.resolved("tts")
         self.clips = Clips(Path(settings.store.data_dir) / "clips", f"{voices.base_url} {voices.model}")
         self.waits = Recent(USUAL_OF)
@@ -153,6 +155,7 @@ class Gateway:
             clips=self.clips,
             journal=journal,
             ticker=self.ticker,
+            voice_model=self.voice_model,
             waits=self.waits,
             uploads=self.uploads,
             hand_over=lambda target: self.transfer(self._sessions[token], target),
@@ -244,6 +247,8 @@ class Gateway:
         if background:
             await asyncio.wait(background)
         self.ticker.close()
+        if self.voice_model is not None:
+            self.voice_model.close()
         if self.keeping is not None:
             await self.keeping.close()
         await self.control.aclose()

@@ -42,6 +42,7 @@ from voicegw.server.ticker import Ticker
 from voicegw.server.tool_runs import ToolRuns
 from voicegw.server.uploads import Uploads
 from voicegw.server.vault import Vault
+from voicegw.server.voice_model import VoiceModel
 from voicegw.store.journal import Journal
 from voicegw.store.recording import Tape
 from voicegw.verdict.timeline import Timeline
@@ -78,6 +79,7 @@ class Session:
         clips: Clips,
         journal: Journal,
         ticker: Ticker,
+        voice_model: VoiceModel | None = None,
         waits: Recent,
         uploads: Uploads,
         hand_over: Callable[[str], Awaitable[bool]],
@@ -121,6 +123,7 @@ class Session:
         self._flush_at = self._began_at + FLUSH_S
         self._call = Call(persona.call)
         self._ear = Ear()
+        self._second_stage = voice_model.stream(self._second_opinion) if voice_model is not None else None
         self._mouth = Mouth()
         self._line: Line | None = None
         self._carrier: Carrier | None = None
@@ -165,6 +168,7 @@ class Session:
             self._pump()
         else:
             self._mouth = Mouth(carrier.player)
+            self._mouth.on_frame = self._ear.echo.played
             self._feed(
                 e.CallStarted(
                     self.start.external_id,
@@ -243,6 +247,12 @@ class Session:
             events = self._ear.hear(pcm[start : start + FRAME_BYTES], now)
             if events:
                 self._feed(*events)
+            if self._second_stage is not None:
+                self._second_stage.follow(self._ear)
+
+    def _second_opinion(self, at_sample: int, p: float) -> None:
+        if not self._ended.is_set() and (events := self._ear.second_stage(at_sample, p)):
+            self._feed(*events)
 
     def _take_other(self, item: Inbound) -> None:
         match item:

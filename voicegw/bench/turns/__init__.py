@@ -1,0 +1,1 @@
+"""How natural the turns are: cut-offs, waits, interruptions, on human speech in noise, on virtual time."""

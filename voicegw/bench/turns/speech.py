@@ -1,0 +1,143 @@
+"""The benchmark's voices: recordings with the time of each word, split by speaker into two halves.
+
+Levels are brought to one value, so that a noise's distance in dB means the same for every speaker.
+"""
+
+import csv
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from voicegw.audio.pcm import SAMPLE_RATE_HZ
+from voicegw.errors import ConfigError
+
+# Beside the package, as the other recordings of the project: a wheel does not carry them.
+FOLDER = Path(__file__).parents[3] / "samples" / "speech"
+# Level of the loud part of every voice (dBFS): that of an ordinary telephone.
+LEVEL_DB = -24.0
+Half = Literal["tuning", "reporting"]
+# Settings were chosen on the first half only.
+TUNING_SPEAKERS = frozenset({"lj", "libri-1688", "libri-1995", "libri-2609", "arctic"})
+# What the files of Vietnamese murmurs say.
+VIETNAMESE = {"vang": "vâng", "da": "dạ", "u": "ừ"}
+FRAME = SAMPLE_RATE_HZ // 50
+
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word and when it sounds, in seconds."""
+
+    text: str
+    from_s: float
+    to_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One stretch of speech, without the silence around it; `end_s` is where its last sound ends."""
+
+    name: str
+    speaker: str
+    samples: Samples
+    words: tuple[Word, ...] = ()
+    end_s: float = field(default=0.0)
+
+    @property
+    def half(self) -> Half:
+        """Which half of the speakers it belongs to."""
+        return "tuning" if self.speaker in TUNING_SPEAKERS else "reporting"
+
+
+def read(path: Path) -> Samples:
+    """Read a recording. Raises ConfigError where it is none, or not 16 kHz mono."""
+    try:
+        samples, rate = soundfile.read(path, dtype="float32")
+    except (soundfile.SoundFileError, OSError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if rate != SAMPLE_RATE_HZ or samples.ndim != 1:
+        raise ConfigError(f"{path}: expected mono sound at {SAMPLE_RATE_HZ} Hz")
+    found: Samples = samples
+    return found
+
+
+def levels(samples: Samples) -> npt.NDArray[np.float64]:
+    """Return the rms of each whole frame of 20 ms."""
+    frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float64)
+    return np.sqrt(np.mean(frames**2, axis=1) + 1e-12)
+
+
+def levelled(samples: Samples, level_db: float = LEVEL_DB) -> Samples:
+    """Bring the loud part of a voice to one level; peaks stay below full scale."""
+    loud = np.percentile(levels(samples), 90)
+    gain = min(10 ** (level_db / 20) / loud, 0.98 / np.abs(samples).max())
+    return (samples * gain).astype(np.float32)
+
+
+def _sounding(samples: Samples) -> tuple[int, int]:
+    """First and last sample of what is within 30 dB of the loud part."""
+    level = levels(samples)
+    sounds = np.flatnonzero(level > np.percentile(level, 90) * 10 ** (-30 / 20))
+    return int(sounds[0]) * FRAME, (int(sounds[-1]) + 1) * FRAME
+
+
+@functools.cache
+def voices() -> tuple[Voice, ...]:
+    """Return all voices that have words. Raises ConfigError where the recordings are missing."""
+    words: dict[str, list[Word]] = {}
+    try:
+        with (FOLDER / "words.tsv").open(encoding="utf-8") as file:
+            for row in csv.DictReader(file, delimiter="\t"):
+                word = Word(row["word"], float(row["from_s"]), float(row["to_s"]))
+                words.setdefault(row["file"], []).append(word)
+        with (FOLDER / "index.tsv").open(encoding="utf-8") as file:
+            speakers = {row["file"]: row["speaker"] for row in csv.DictReader(file, delimiter="\t")}
+    except OSError as error:
+        raise ConfigError(
+            f"{FOLDER}: {error.strerror}; `bench turns` needs the recordings of the project's repository"
+        ) from None
+    found = []
+    for name, said in words.items():
+        samples = levelled(read(FOLDER / name))
+        first, last = _sounding(samples)
+        shifted = tuple(Word(w.text, w.from_s - first / 16e3, w.to_s - first / 16e3) for w in said)
+        found.append(Voice(name, speakers[name], samples[first:last], shifted, (last - first) / 16e3))
+    return tuple(found)
+
+
+@functools.cache
+def murmurs() -> tuple[Voice, ...]:
+    """Return the synthetic murmurs; the last part of a file's name is what it says."""
+    found = []
+    for path in sorted(FOLDER.glob("murmur-*.flac")):
+        text = path.stem.split("-", 3)[-1]
+        text = VIETNAMESE.get(text, text)
+        samples = levelled(read(path))
+        end = len(samples) / 16e3
+        found.append(Voice(path.name, path.stem.split("-")[2], samples, (Word(text, 0, end),), end))
+    return tuple(found)
+
+
+def with_hesitation(voice: Voice, at_word: int, pause_s: float) -> Voice:
+    """Return the voice with a pause in front of one of its words."""
+    cut = round((voice.words[at_word - 1].to_s + voice.words[at_word].from_s) / 2 * SAMPLE_RATE_HZ)
+    # The quietest moment near the border of the words: there speakers do pause.
+    near = range(max(FRAME, cut - 4 * FRAME), min(len(voice.samples) - FRAME, cut + 4 * FRAME), FRAME // 4)
+    cut = min(near, key=lambda at: float(np.abs(voice.samples[at - FRAME // 2 : at + FRAME // 2]).mean()))
+    silence = np.zeros(round(pause_s * SAMPLE_RATE_HZ), np.float32)
+    fade = np.linspace(1, 0, FRAME // 2, dtype=np.float32)
+    head, tail = voice.samples[:cut].copy(), voice.samples[cut:].copy()
+    head[-len(fade) :] *= fade
+    tail[: len(fade)] *= fade[::-1]
+    words = tuple(
+        w if at < at_word else Word(w.text, w.from_s + pause_s, w.to_s + pause_s)
+        for at, w in enumerate(voice.words)
+    )
+    samples = np.concatenate([head, silence, tail])
+    return Voice(voice.name, voice.speaker, samples, words, voice.end_s + pause_s)
