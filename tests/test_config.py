@@ -87,6 +87,7 @@ def test_every_setting_can_be_set_by_its_variable() -> None:
         "pcm_hz": "16000",
         "check_ins": "1",
         "max_end_ms": "2000",
+        "second_stage": "off",
         "enabled": "twilio",
         "public_url": "https://voice.test",
         "rate_hz": "16000",

@@ -103,10 +103,6 @@ class TurnSettings(Group):
     second_stage: Literal["auto", "on", "off"] = Field(
         "auto", description="second voice detector (extra `silero`); auto: where it is installed"
     )
-    turn_model: str = Field(
-        "",
-        description="an ONNX file with a turn model (the inputs of smart-turn v3): one more vote; empty: none",
-    )
     max_turn_s: float = Field(
         25.0,
         gt=1,

@@ -1,4 +1,4 @@
-"""Make the synthetic murmurs of this folder: flite for English, espeak-ng for Vietnamese (Debian packages)."""
+"""Make the synthetic murmurs of this folder: by flite (English) and espeak-ng (Vietnamese)."""
 
 import subprocess
 import tempfile

@@ -987,7 +987,11 @@ class Call:
     @property
     def _patience_due(self) -> int | None:
         """When the caller must hear something; None where nobody is there, or is talking just now."""
-        return None if self._lost or self._interruption.undecided else self._patience.due_us
+        if self._lost:
+            return None
+        # Whoever is talking is given no sign, but is not forgotten.
+        undecided = self._interruption.undecided
+        return self._patience.gives_up_us if undecided else self._patience.due_us
 
     def _run_out_of_patience(self) -> None:
         """Whatever is being waited for takes too long: a sign, or the end of it."""

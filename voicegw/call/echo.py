@@ -1,8 +1,8 @@
 """Is what comes from the caller our own voice? A threshold under which it is taken for echo.
 
 The levels of the agent's frames, as they are heard, are compared with those of the caller's: where both rise
-and fall together, at one delay, the line echoes, and how much comes back is learned. While the agent is heard,
-and shortly after, a frame of the caller counts only above what must be expected of that. Pure.
+and fall together, at one delay, the line echoes, and how much comes back is learned. While the agent is
+heard, and shortly after, a frame of the caller counts only above what must be expected of that. Pure.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ import numpy as np
 
 from voicegw.audio.pcm import FRAME_US
 
-# Longest echo path that is looked for (600 ms: a mobile network and a loudspeaker), and the ring that holds it.
+# Longest echo path that is looked for (600 ms: a mobile network, a loudspeaker), and the ring that holds it.
 LAGS = 30
 SLOTS = 256
 # Levels of the last 1.2 s are compared, every 200 ms.

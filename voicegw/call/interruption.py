@@ -13,7 +13,7 @@ from voicegw.call.settings import InterruptionSettings
 from voicegw.call.transcript_gate import words_of
 
 # A shorter voice is a cough or a click: not worth asking what it said.
-COUGH = ms_to_samples(260)
+COUGH = ms_to_samples(300)
 # How long the agent stays silent for the words of a voice that was too short to decide by its length: as
 # long as a listener's own reaction may take. A later answer can still interrupt.
 WORDS_WAIT_US = 450_000

@@ -88,8 +88,8 @@ class Script:
 
     `stt`: transcripts in order, or a function of the number of the request (from 0). `llm`: replies in
     order, or a function of the messages. A list that has run out repeats its last item. `speech_ms`: length
-    of the speech for a text, or `ms_per_char` times its characters when None. `voice`: the speech itself (16-bit
-    mono at `pcm_hz`) in place of the tone.
+    of the speech for a text, or `ms_per_char` times its characters when None. `voice`: the speech itself
+    (16-bit mono at `pcm_hz`) in place of the tone.
     """
 
     stt: Transcripts = ("hello",)

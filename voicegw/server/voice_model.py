@@ -32,8 +32,8 @@ GATHER_S = 0.020
 # A process that is this far behind drops the oldest windows: late answers decide nothing.
 MOST_WAITING = 2000
 
-Floats = npt.NDArray[np.float32]
-State = npt.NDArray[np.float32]
+Floats = npt.NDArray[Any]
+State = npt.NDArray[Any]
 
 
 def model_path() -> Path | None:
@@ -80,7 +80,7 @@ class VoiceModel:
         self.dropped = 0
 
     def stream(self, heard: Callable[[int, float], None]) -> "VoiceStream":
-        """Return a call's stream; `heard(at_sample, p)` is told how sure the model is of a voice up to there."""
+        """Return a call's stream; `heard(at_sample, p)` is told how sure the model is of a voice."""
         return VoiceStream(self, heard)
 
     def submit(self, window: _Window) -> None:

@@ -30,7 +30,8 @@ def _pink(seed: int = 7) -> Samples:
     n = NOISE_S * 16_000
     spectrum = np.fft.rfft(np.random.default_rng(seed).normal(0, 1, n))
     spectrum /= np.sqrt(np.maximum(1, np.arange(len(spectrum))))
-    return np.fft.irfft(spectrum, n).astype(np.float32)
+    sound: Samples = np.fft.irfft(spectrum, n).astype(np.float32)
+    return sound
 
 
 def _babble(half: str) -> Samples:
@@ -59,7 +60,8 @@ def noise(condition: str, half: str) -> Samples | None:
     rms = np.sqrt(np.mean(sound.astype(np.float64) ** 2))
     # Voices are measured by their loud part, which is some 3 dB above their mean power.
     wanted = 10 ** ((LEVEL_DB - 3 - float(rest.split()[0])) / 20)
-    return (sound * (wanted / rms)).astype(np.float32)
+    quieter: Samples = (sound * (wanted / rms)).astype(np.float32)
+    return quieter
 
 
 def telephone(samples: Samples) -> Samples:
@@ -67,12 +69,16 @@ def telephone(samples: Samples) -> Samples:
     import audioop
 
     low = np.clip(samples * 32768, -32768, 32767).astype("<i2").tobytes()
-    return np.frombuffer(audioop.ulaw2lin(audioop.lin2ulaw(low, 2), 2), "<i2").astype(np.float32) / 32768
+    found: Samples = (
+        np.frombuffer(audioop.ulaw2lin(audioop.lin2ulaw(low, 2), 2), "<i2").astype(np.float32) / 32768
+    )
+    return found
 
 
 def narrow(samples: Samples) -> Samples:
     """Return the sound without what a telephone's 8 kHz cut off."""
-    return soxr.resample(soxr.resample(samples, 16_000, 8_000), 8_000, 16_000).astype(np.float32)
+    found: Samples = soxr.resample(soxr.resample(samples, 16_000, 8_000), 8_000, 16_000)
+    return found
 
 
 def cough(seed: int) -> Samples:
@@ -160,7 +166,7 @@ class Line:
             sound = sound + self._noise[at : at + FRAME]
         if self.echo is not None:
             sound = sound + self.echo.frame()
-        out = np.clip(self._coded(sound) * 32768, -32768, 32767).astype("<i2").tobytes()
+        out = bytes(np.clip(self._coded(sound) * 32768, -32768, 32767).astype("<i2").tobytes())
         self.sent += out
         return out
 

@@ -7,7 +7,7 @@ import csv
 import functools
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ TUNING_SPEAKERS = frozenset({"lj", "libri-1688", "libri-1995", "libri-2609", "ar
 VIETNAMESE = {"vang": "vâng", "da": "dạ", "u": "ừ"}
 FRAME = SAMPLE_RATE_HZ // 50
 
-Samples = npt.NDArray[np.float32]
+Samples = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +67,19 @@ def read(path: Path) -> Samples:
     return found
 
 
-def levels(samples: Samples) -> npt.NDArray[np.float64]:
+def levels(samples: Samples) -> npt.NDArray[Any]:
     """Return the rms of each whole frame of 20 ms."""
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float64)
-    return np.sqrt(np.mean(frames**2, axis=1) + 1e-12)
+    found: Samples = np.sqrt(np.mean(frames**2, axis=1) + 1e-12)
+    return found
 
 
 def levelled(samples: Samples, level_db: float = LEVEL_DB) -> Samples:
     """Bring the loud part of a voice to one level; peaks stay below full scale."""
     loud = np.percentile(levels(samples), 90)
     gain = min(10 ** (level_db / 20) / loud, 0.98 / np.abs(samples).max())
-    return (samples * gain).astype(np.float32)
+    louder: Samples = (samples * gain).astype(np.float32)
+    return louder
 
 
 def _sounding(samples: Samples) -> tuple[int, int]:

@@ -126,7 +126,7 @@ class Listener(ScriptedCaller):
 
 def pcm(samples: Samples) -> bytes:
     """16-bit samples of a sound."""
-    return np.clip(samples * 32768, -32768, 32767).astype("<i2").tobytes()
+    return bytes(np.clip(samples * 32768, -32768, 32767).astype("<i2").tobytes())
 
 
 def _settings(folder: Path, overrides: dict[str, str], language: str) -> Settings:
