@@ -32,7 +32,7 @@ from voicegw.bench.virtual import replay_speed
 from voicegw.call.ear import Ear
 from voicegw.call.events import VoiceActivity
 from voicegw.call.sentences import FIRST_WORDS
-from voicegw.cli.bench import run_bench
+from voicegw.cli.bench import run_bench, run_carrier_bench
 from voicegw.errors import ConfigError
 
 needs_two_cores = pytest.mark.skipif(
@@ -280,3 +280,15 @@ def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
     assert isinstance(console.file, io.StringIO)
     assert "ratio to the floor" in console.file.getvalue()
     assert "First token to first sentence at TTS (vi, 47 tokens/s" in console.file.getvalue()
+
+
+def test_a_carriers_calls_are_measured_beside_native_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a wire format costs is a figure, not a belief; the callers behind it must really talk and hear."""
+    run_carrier_bench("twilio", 3, quick=True, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["ratio"] > 0
+    for load in (*found["native"], *found["other"]):
+        assert load["frames"] > 100
+        assert load["trouble"] == {}
+    with pytest.raises(ConfigError, match="twilio"):
+        run_carrier_bench("telegraph", 3)

@@ -34,6 +34,7 @@ def bench_settings(folder: Path, base_url: str, calls: int, language: str = "en"
         None,
         {
             "server.port": "0",
+            "carriers.enabled": "twilio",
             "server.max_calls": str(calls + 10),
             # Quiet callers are the point here, not a reason to ask whether they are still there.
             "limits.idle_s": "86400",

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from voicegw.bench.caller import BINARY, Caller, Notes
+from voicegw.bench.caller import Caller, Notes
+from voicegw.bench.carrier import CALLERS
 from voicegw.bench.figures import LOAD, Load, spread
-from voicegw.bench.material import cycle, last_sound, message
+from voicegw.bench.material import cycle, last_sound
 from voicegw.bench.processes import cpu_s, orders, rss_kb, say, uss_kb
 
 FRAME_S = 0.020
@@ -30,6 +31,7 @@ class LoadOrder:
     `path` at 127.0.0.1:`port` is the server, `pid` its process. Calls open one after the other, start to
     talk spread over `spread_s`, and are measured for `window_s` after `settle_s` more. `speech` is the
     recording they talk with (empty: none); `answers` says that the server speaks the native protocol.
+    `carrier` is the protocol of the callers.
     """
 
     port: int
@@ -42,6 +44,7 @@ class LoadOrder:
     spread_s: float
     settle_s: float
     window_s: float
+    carrier: str = "native"
 
 
 class Pace:
@@ -85,18 +88,19 @@ async def run_load(order: LoadOrder) -> Load:
     loop = asyncio.get_running_loop()
     notes = Notes()
     pcm = cycle(Path(order.speech) if order.speech else None)
-    frames = [message(BINARY, frame) for frame in pcm]
+    make, frames = CALLERS[order.carrier](pcm)
     end_of_speech = last_sound(pcm)
 
     async def connect() -> Caller:
         _, caller = await loop.create_connection(
-            lambda: Caller(order.path, notes, frames, end_of_speech, order.end_ms), "127.0.0.1", order.port
+            lambda: make(order.path, notes, frames, end_of_speech, order.end_ms), "127.0.0.1", order.port
         )
         async with asyncio.timeout(10):
             await caller.open
         return caller
 
-    if order.answers:
+    if order.answers and order.carrier == "native":
+        # Only native callers can type; what a first call makes once is some kB, and no CPU of the window.
         await _warm_up([await connect() for _ in range(WARM_UP_CALLS)])
     rss_before, uss_before = rss_kb(order.pid), uss_kb(order.pid)
     pace = Pace(loop)

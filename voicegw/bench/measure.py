@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from voicegw.bench.carrier import PATHS, Beside, beside
 from voicegw.bench.figures import LOAD, Bench, Capacity, Load, Machine, Round, Row
 from voicegw.bench.first_sentence import first_sentences
 from voicegw.bench.load import LoadOrder, order_fields
@@ -100,12 +101,23 @@ class Bencher:
 
         return _repeated(once, self._tell)
 
-    def _gateway(self, calls: int, *, talking: bool) -> Load:
-        self._tell(f"{calls} calls at the gateway, {'talking' if talking else 'idle'}")
+    def carrier(self, name: str, calls: int) -> Beside:
+        """Measure talking calls of a carrier and of the native protocol, in turns."""
+        native: list[Load] = []
+        other: list[Load] = []
+        for _ in range(self._plan.rounds):
+            native.append(self._gateway(calls, talking=True))
+            other.append(self._gateway(calls, talking=True, carrier=name))
+        return beside(name, calls, native, other)
+
+    def _gateway(self, calls: int, *, talking: bool, carrier: str = "native") -> Load:
+        self._tell(f"{calls} {carrier} calls at the gateway, {'talking' if talking else 'idle'}")
 
         def once() -> Load:
             with self._running_gateway(calls, profiled=talking) as server:
-                return self._load(server, "/v1/call", calls, talking=talking, answers=True)
+                return self._load(
+                    server, PATHS[carrier], calls, talking=talking, answers=True, carrier=carrier
+                )
 
         return _repeated(once, self._tell)
 
@@ -124,7 +136,16 @@ class Bencher:
             with Child("voicegw.bench.gateway", order, self._server_core) as server:
                 yield server
 
-    def _load(self, server: Child, path: str, calls: int, *, talking: bool, answers: bool) -> Load:
+    def _load(
+        self,
+        server: Child,
+        path: str,
+        calls: int,
+        *,
+        talking: bool,
+        answers: bool,
+        carrier: str = "native",
+    ) -> Load:
         plan = self._plan
         order = LoadOrder(
             port=server.said()["port"],
@@ -138,6 +159,7 @@ class Bencher:
             spread_s=plan.spread_s if talking else 0.0,
             settle_s=plan.settle_s if answers and talking else min(2.0, plan.quiet_s),
             window_s=plan.window_s if answers and talking else plan.quiet_s,
+            carrier=carrier,
         )
         with Child("voicegw.bench.load", order_fields(order), self._other_cores) as load:
             return LOAD.validate_python(load.said())
@@ -179,3 +201,8 @@ def machine() -> Machine:
     cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return Machine(cpu, os.cpu_count() or 1, platform.release(), platform.python_version(), versions)
+
+
+def measure_carrier(name: str, calls: int, *, speech: Path, quick: bool, tell: Tell) -> Beside:
+    """Measure what a carrier's calls cost beside native ones. Raises ConfigError, ChildFailed."""
+    return Bencher(QUICK if quick else FULL, speech, tell).carrier(name, calls)

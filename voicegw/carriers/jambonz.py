@@ -79,6 +79,7 @@ class Jambonz(Telephone):
         self._audio = HeldAudio()
         self._marks = Marks()
         self._begun = False
+        self._is_jambonz = False
         self._sentence = bytearray()
 
     @property
@@ -113,6 +114,7 @@ class Jambonz(Telephone):
 
     def _begin(self, found: dict[str, Any]) -> Sequence[Inbound]:
         self._begun = True
+        self._is_jambonz = "sbcCallid" in found or "applicationSid" in found
         parameters = {**self._query, **texts(found)}
         rate_hz = _rate(parameters.get("sampleRate"), self._rate_hz)
         if "bidir" in parameters:
@@ -156,8 +158,8 @@ class Jambonz(Telephone):
         return ('{"type":"killAudio"}',)
 
     def transfer(self, target: str) -> Sequence[Message]:
-        """`transfer`, which mod_audio_fork hands to its application; jambonz itself moves by its hook."""
-        return (compact({"type": "transfer", "data": {"to": target}}),) if target else NOTHING
+        """`transfer`, which mod_audio_fork hands to its application; jambonz itself ignores it."""
+        return NOTHING if self._is_jambonz else (compact({"type": "transfer", "data": {"to": target}}),)
 
     def hang_up(self, reason: str) -> Sequence[Message]:
         """`disconnect`: the verb ends, and its actionHook decides."""

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from voicegw.audio.format import AudioFormat
 from voicegw.call.mouth import Player
@@ -130,14 +130,12 @@ def extra_headers(value: object) -> dict[str, str]:
     return texts({name.strip(): entry.strip() for name, _, entry in pairs if name.strip()})
 
 
-def stream_xml(url: str, parameters: dict[str, str]) -> str:
+def stream_xml(url: str) -> str:
     """The XML that connects a call to the stream at `url` and keeps it until the stream ends.
 
-    Plivo takes letters and digits only in `extraHeaders`: what else is in a value is left out.
+    What is told of the call stands in the address: `extraHeaders` takes letters and digits only.
     """
-    headers = ",".join(f"{name}={re.sub('[^A-Za-z0-9]', '', value)}" for name, value in parameters.items())
     return (
         '<?xml version="1.0" encoding="UTF-8"?><Response><Stream bidirectional="true" keepCallAlive="true" '
-        f'audioTrack="inbound" contentType="audio/x-mulaw;rate=8000" extraHeaders={quoteattr(headers)}>'
-        f"{escape(url)}</Stream></Response>"
+        f'audioTrack="inbound" contentType="audio/x-mulaw;rate=8000">{escape(url)}</Stream></Response>'
     )

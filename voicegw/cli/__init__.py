@@ -314,9 +314,17 @@ def bench(
     against: Annotated[Path | None, typer.Option(help="Compare with figures that were kept.")] = None,
     speech: Annotated[Path | None, typer.Option(help="The callers' recording, 16 kHz mono.")] = None,
     profile: Annotated[Path | None, typer.Option(help="Write a profile of the gateway.")] = None,
+    carrier: Annotated[
+        str, typer.Option(help="Measure this carrier's calls (twilio) beside native ones, and nothing else.")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Measure what a call costs on this machine, and how late its audio is."""
+    if carrier:
+        from voicegw.cli.bench import run_carrier_bench
+
+        number = (calls or [100])[0]
+        raise typer.Exit(run_carrier_bench(carrier, number, quick=quick, as_json=json))
     from voicegw.cli.bench import run_bench
 
     raise typer.Exit(

@@ -1,13 +1,18 @@
 """`voicegw bench`: what the gateway costs, how late it is, and how that compares with the bare stack."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 
 from rich.console import Console
+from rich.table import Table
 
+from voicegw.bench.carrier import PATHS, Beside
 from voicegw.bench.figures import BENCH, read_bench
 from voicegw.bench.material import RECORDING
-from voicegw.bench.measure import measure
+from voicegw.bench.measure import measure, measure_carrier
 from voicegw.bench.report import print_bench
 from voicegw.errors import ConfigError
 
@@ -58,3 +63,50 @@ def run_bench(
     else:
         print_bench(bench, before, console)
     return 0 if bench.sound else 1
+
+
+# A carrier's calls may cost this many times what native ones do.
+MOST_RATIO = 1.5
+
+
+def run_carrier_bench(
+    carrier: str, calls: int, *, quick: bool = False, as_json: bool = False, console: Console | None = None
+) -> int:
+    """Measure what talking calls of a carrier cost beside native ones. Raises ConfigError.
+
+    Returns 0 when every figure may be believed, 1 otherwise.
+    """
+    known = [name for name in PATHS if name != "native"]
+    if carrier not in known:
+        raise ConfigError(f"--carrier {carrier}: expected {' or '.join(known)}")
+    console = console or Console(highlight=False)
+    progress = Console(stderr=True, highlight=False)
+    found = measure_carrier(
+        carrier, calls, speech=RECORDING, quick=quick, tell=lambda line: progress.print(line, style="dim")
+    )
+    if as_json:
+        console.file.write(json.dumps(asdict(found), indent=2) + "\n")
+    else:
+        _print_beside(found, console)
+    return 0 if found.sound else 1
+
+
+def _print_beside(found: Beside, console: Console) -> None:
+    table = Table(title=f"{found.calls} talking calls, {len(found.native)} rounds (the middle one)")
+    for column in ("", "native", found.carrier, "ratio", "aim"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, get in (
+        ("CPU, ms per call and second", lambda load: load.cpu_ms),
+        ("memory per call, kB", lambda load: load.uss_kb),
+        ("agent frame late p99, ms", lambda load: load.late.p99 if load.late else 0.0),
+        ("the client's own lateness p99, ms", lambda load: load.client_late.p99),
+    ):
+        figures = [median(map(get, loads)) for loads in (found.native, found.other)]
+        cpu = name.startswith("CPU")
+        ratio, aim = (f"{found.ratio:.2f}", f"{MOST_RATIO}") if cpu else ("", "")
+        table.add_row(name, *(f"{figure:.2f}" for figure in figures), ratio, aim)
+    console.print(table)
+    if not found.sound:
+        console.print(
+            "Not every figure may be believed: a client was late, or something went wrong.", style="red"
+        )

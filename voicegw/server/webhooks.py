@@ -6,7 +6,7 @@ Each is there only while its carrier is switched on, and is checked as the carri
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 from xml.sax.saxutils import escape
 
 from starlette.requests import Request
@@ -126,7 +126,8 @@ def telnyx_voice(url: str, found: Fields, settings: Settings) -> Response:
 
 def plivo_answer(url: str, found: Fields, settings: Settings) -> Response:
     """Plivo's XML that connects the call."""
-    xml = stream_xml(url, parameters(found, "From", "To", settings.plivo))
+    told = urlencode(parameters(found, "From", "To", settings.plivo))
+    xml = stream_xml(f"{url}?{told}" if told else url)
     return Response(xml, media_type="text/xml")
 
 
