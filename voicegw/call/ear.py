@@ -248,7 +248,10 @@ class Ear:
         Whoever sends 200 ms in one message sends the next one 200 ms later: that is no gap.
         """
         if not self._in_gap:
-            return self._covered_us + GAP_US + max(0, self._bundle_us - FRAME_US)
+            # Not before so long after the newest audio: who sends nothing in silence, and then speaks, would
+            # else be filled between each two of his frames, which the next one would take back.
+            newest = max(self._covered_us, self._heard_at)
+            return newest + GAP_US + max(0, self._bundle_us - FRAME_US)
         frames = min(GAP_STEP_FRAMES, max(1, -(-(self._watch - self.position) // FRAME_SAMPLES)))
         return self._covered_us + frames * FRAME_US
 
