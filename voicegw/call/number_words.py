@@ -449,9 +449,9 @@ def number_of(text: str, language: str) -> int | float | None:
 _VI_LETTERS: Final = {
     "bê": "B", "bờ": "B", "xê": "C", "cờ": "C", "dê": "D", "dờ": "D", "đê": "D", "đờ": "D", "đ": "D",
     "ê": "E", "ép": "F", "ép phờ": "F", "phờ": "F", "giê": "G", "gờ": "G", "hát": "H", "hắt": "H", "hờ": "H",
-    "gi": "J", "ca": "K", "ka": "K", "lờ": "L", "eo": "L", "e lờ": "L", "mờ": "M", "em mờ": "M", "nờ": "N",
+    "gi": "J", "ca": "K", "ka": "K", "lờ": "L", "eo": "L", "mờ": "M", "em mờ": "M", "nờ": "N",
     "en": "N", "en nờ": "N", "ô": "O", "ơ": "O", "pê": "P", "pờ": "P", "quy": "Q", "cu": "Q", "rờ": "R",
-    "e rờ": "R", "ét": "S", "ét sì": "S", "sờ": "S", "xì": "S", "tê": "T", "tờ": "T", "ư": "U", "vê": "V",
+    "ét": "S", "ét sì": "S", "sờ": "S", "xì": "S", "tê": "T", "tờ": "T", "ư": "U", "vê": "V",
     "vờ": "V", "vê kép": "W", "đắp liu": "W", "ích": "X", "ích xì": "X", "xờ": "X", "i dài": "Y",
     "i cờ rét": "Y", "i ngắn": "I", "dét": "Z", "zét": "Z",
 }  # fmt: skip
