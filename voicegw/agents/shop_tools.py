@@ -78,7 +78,7 @@ def request_callback(number: str = "", when: str = "", reason: str = "") -> None
 
 
 @tool(read_only=True)
-def ask_for_photo(context: ToolContext) -> dict[str, str]:
+async def ask_for_photo(context: ToolContext) -> dict[str, str]:
     """Ask for a photo: the caller gets a link on the screen to upload one."""
     if context.photo_link is None:
         raise ToolFailed("this caller cannot send photos")
