@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import jwt
+import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from carrier_conversations import SAMPLES
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from gateways import Running, running_gateway
+from gateways import Running, running_gateway, settings_for
 from typer.testing import CliRunner
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
@@ -24,8 +25,11 @@ from websockets.typing import Subprotocol
 from voicegw.audio.level import rms
 from voicegw.cli import app
 from voicegw.config import load_settings
+from voicegw.errors import ConfigError
 from voicegw.rehearsal.bridges import BRIDGES
+from voicegw.server.audiosocket import AudioSocketPort
 from voicegw.server.rest import hang_up_request, transfer_request
+from voicegw.server.tokens import issue
 
 OPERATOR = {"carriers__operator_token": "op-token"}
 CALL = "CA00000000000000000000000000000003"
@@ -191,6 +195,17 @@ async def test_only_operators_command_calls(tmp_path: Path) -> None:
         assert (await ask(running, "/v1/dial"))[0] == 403
 
 
+async def test_a_token_that_may_operate_commands_calls(tmp_path: Path) -> None:
+    """One door for operators: a token for callers opens nothing here."""
+    values = {"door__secret": "s" * 40}
+    async with running_gateway(tmp_path, None, **values) as running:
+        door = running.gateway.settings.door
+        caller, operator = (issue(door, "x", [scope], 60) for scope in ("call", "operate"))
+        assert (await ask(running, "/v1/calls/none/hangup", token=caller))[0] == 403
+        assert (await ask(running, "/v1/calls/none/hangup", token=operator))[0] == 404
+        assert (await ask(running, "/v1/calls/none/hangup", token="op-token"))[0] == 401
+
+
 def test_requests_have_the_form_of_each_carriers_interface(tmp_path: Path) -> None:
     """Without credentials there is none; ids are escaped, as Telnyx's hold a colon."""
     assert hang_up_request("twilio", CALL, load_settings({}, None)) is None
@@ -306,6 +321,23 @@ async def test_a_channel_that_is_gone_is_told_to_who_dialled(tmp_path: Path) -> 
             await asterisk.wait_closed()
             status, said = await ask(running, "/v1/dial", {"connection_id": "gone"})
             assert status == 502
+
+
+async def test_audiosocket_does_not_stand_open_to_the_network_by_mistake(tmp_path: Path) -> None:
+    """The protocol has no credentials: whoever reaches the port may call."""
+    values = {"carriers__enabled": "audiosocket", "audiosocket__host": "0.0.0.0", "audiosocket__port": "0"}
+    async with running_gateway(tmp_path, None) as running:
+        gateway = running.gateway
+        for more, opens in (({}, False), ({"audiosocket__allow_from": "127.0.0.0/8"}, True)):
+            gateway.settings = settings_for(tmp_path, **values, **more)
+            port = AudioSocketPort(gateway)
+            if opens:
+                await port.open()
+                assert port.port
+                port.close()
+            else:
+                with pytest.raises(ConfigError, match="who may call"):
+                    await port.open()
 
 
 async def test_calls_are_announced_to_audiosocket(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from voicegw.carriers.base import Handshake, Message, Start
 from voicegw.carriers.fields import identity
 from voicegw.errors import CarrierError, ConfigError, GatewayFull
 from voicegw.server.arrival import Arrival
+from voicegw.server.door import is_loopback
 from voicegw.server.gateway import Gateway
 from voicegw.server.peers import Refused
 from voicegw.server.routes import is_on
@@ -157,6 +158,12 @@ class AudioSocketPort:
         if not is_on("audiosocket", settings) or self._server is not None:
             return
         loop, where = asyncio.get_running_loop(), settings.audiosocket
+        guarded = where.allow_from or (where.known_only and where.token) or settings.door.open_to_anyone
+        if not guarded and not is_loopback(where.host):
+            raise ConfigError(
+                f"audiosocket.host: {where.host} is reached by other machines and nothing says who may call. "
+                "Set VOICEGW_AUDIOSOCKET__ALLOW_FROM, or __KNOWN_ONLY=true with __TOKEN."
+            )
         try:
             self._server = await loop.create_server(
                 lambda: AudioSocketLine(self._gateway, self.announced), where.host, where.port

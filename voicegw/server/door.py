@@ -142,7 +142,10 @@ def proves_itself(settings: Settings, carrier: str) -> bool:
     peer = getattr(settings, carrier, None)
     if not isinstance(peer, PeerSettings):
         return False
-    secrets = ("basic", "bearer", "token", "auth_token", "signature_secret")
+    secrets = ["basic", "bearer", "token", "auth_token", "signature_secret"]
+    if carrier == "plivo" and not settings.plivo.signed_streams:
+        # Its token then signs webhooks only: a stream proves nothing by it.
+        secrets.remove("auth_token")
     return bool(peer.allow_from) or any(getattr(peer, name, "") for name in secrets)
 
 

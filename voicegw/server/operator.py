@@ -6,7 +6,8 @@
     POST /v1/calls/CALL_ID/keys          {"digits": "1234#"}
     POST /v1/calls/CALL_ID/hangup
 
-Each with `Authorization: Bearer` and the operator's token.
+Each with `Authorization: Bearer` and a token of scope `operate` (`voicegw token`), or the one of
+`carriers.operator_token`.
 """
 
 import json
@@ -24,7 +25,7 @@ from voicegw.server.dial import DialFailed, dial_asterisk
 from voicegw.server.gateway import Gateway
 from voicegw.server.peers import Refused
 from voicegw.server.session import Session
-from voicegw.server.webhooks import body_of
+from voicegw.server.webhooks import body_of, handshake_of
 
 _DIGITS = re.compile(r"[0-9A-D*#w]{1,64}")
 _TARGET = re.compile(r"[A-Za-z0-9+@.:_-]{1,120}")
@@ -38,8 +39,13 @@ def _failed(status: int, code: str, message: str) -> Response:
 async def _asked(request: Request) -> Found | Response:
     """Check the token and read the body."""
     gateway: Gateway = request.app.state.gateway
+    authorization = request.headers.get("authorization", "")
     try:
-        gateway.peers.check_operator(request.headers.get("authorization", ""))
+        if gateway.door.locked and not gateway.peers.is_operator(authorization):
+            peer = handshake_of(request, gateway.settings).peer
+            gateway.door.check_request("operate", authorization, peer)
+        elif not gateway.door.locked:
+            gateway.peers.check_operator(authorization)
     except Refused as refused:
         return _failed(int(refused.status), "unauthorised", str(refused))
     body = await body_of(request)
