@@ -97,12 +97,12 @@ def test_a_turn_does_not_reopen_behind_the_first_sound() -> None:
     talk.at(3900, e.SpeechArrived(speech, samples(1620), True), e.SpeechBegan(speech))
     talk.at(4600, e.VoiceActivity(samples(4500), True, -20, samples(4600)))
     talk.now(e.Played(speech, samples(720), False))
-    talk.at(4900, e.VoiceActivity(samples(4900), True, -20, samples(4900)))
+    talk.at(5100, e.VoiceActivity(samples(5100), True, -20, samples(5100)))
     assert heard_notice(talk) == n.SpeechStopped(ask.reply_id, "Two of them,", True)
     assert roles(talk)[1:] == [("user", "I want two."), ("assistant", "Two of them,")]
 
 
-@pytest.mark.parametrize(("length_ms", "yields"), [(100, False), (250, False), (400, True), (900, True)])
+@pytest.mark.parametrize(("length_ms", "yields"), [(100, False), (250, False), (600, True), (900, True)])
 def test_only_a_voice_that_lasts_is_an_interruption(length_ms: int, yields: bool) -> None:
     """The setting says how long; the silence behind a cough does not count."""
     talk = Talk()

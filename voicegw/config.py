@@ -98,7 +98,7 @@ class TurnSettings(Group):
         300, ge=0, le=1000, description="audio before the onset that belongs to the utterance"
     )
     barge_in_ms: int = Field(
-        400, ge=60, le=3000, description="voice over the agent's speech that counts as an interruption"
+        560, ge=60, le=3000, description="voice over the agent's speech that counts as an interruption"
     )
     second_stage: Literal["auto", "on", "off"] = Field(
         "auto", description="second voice detector (extra `silero`); auto: where it is installed"

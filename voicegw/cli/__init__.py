@@ -13,6 +13,8 @@ app = typer.Typer(
     help="A real-time voice call-center gateway.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 personas_app = typer.Typer(help="The agents that answer.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure the gateway on this machine.")
+app.add_typer(bench_app, name="bench")
 app.add_typer(personas_app, name="personas")
 calls_app = typer.Typer(help="Calls that are over.", no_args_is_help=True)
 app.add_typer(calls_app, name="calls")
@@ -305,8 +307,9 @@ def personas_validate(
     validate_personas(load_settings(overrides=overrides(set_)), folders or [])
 
 
-@app.command()
+@bench_app.callback(invoke_without_command=True)
 def bench(
+    context: typer.Context,
     calls: Annotated[list[int] | None, typer.Option(help="Calls at once; repeatable (100 and 200).")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Measure shorter.")] = False,
     capacity: Annotated[bool, typer.Option("--capacity", help="Find how many calls a core holds.")] = False,
@@ -325,6 +328,8 @@ def bench(
 
         number = (calls or [100])[0]
         raise typer.Exit(run_carrier_bench(carrier, number, quick=quick, as_json=json))
+    if context.invoked_subcommand is not None:
+        return
     from voicegw.cli.bench import run_bench
 
     raise typer.Exit(
@@ -338,6 +343,24 @@ def bench(
             speech=speech,
             profile=profile,
         )
+    )
+
+
+@bench_app.command("turns")
+def bench_turns(
+    half: Annotated[str, typer.Option(help="Speakers: tuning, reporting or both.")] = "reporting",
+    silero: Annotated[
+        bool | None, typer.Option("--silero/--no-silero", help="Second voice detector; by default if there.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Run only each n-th trial.")] = 1,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Measure turn-taking on human speech in noise: cut-offs, waits, interruptions."""
+    from voicegw.cli.bench_turns import run_bench_turns
+
+    raise typer.Exit(
+        run_bench_turns(half=half, silero=silero, every=every, overrides=overrides(set_), as_json=json)
     )
 
 

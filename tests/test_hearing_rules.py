@@ -1,0 +1,172 @@
+"""The rules of hearing, each alone: complete words, believable transcripts, drafts, interruptions, echo."""
+
+import numpy as np
+import pytest
+
+from voicegw.audio.level import NoiseFloor, for_recognition, rms
+from voicegw.audio.pcm import SAMPLES_PER_MS
+from voicegw.bench.turns.report import barge_in_row, turn_row
+from voicegw.bench.turns.trials import run_trials
+from voicegw.call.completeness import Expected, Look, expected_from, look_of
+from voicegw.call.draft import Drafts
+from voicegw.call.echo import EchoGuard
+from voicegw.call.events import ReplyFailed, ReplyText, Transcript
+from voicegw.call.interruption import Interruption, Verdict
+from voicegw.call.settings import InterruptionSettings
+from voicegw.call.transcript_gate import TranscriptGate
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected", "look"),
+    [
+        ("I want to check my order and.", "en", Expected.FREE, Look.OPEN),
+        ("Where is my order?", "en", Expected.FREE, Look.DONE),
+        ("Um", "en", Expected.FREE, Look.OPEN),
+        ("Tôi muốn kiểm tra đơn hàng của.", "vi", Expected.FREE, Look.OPEN),
+        ("Tôi cần mua máy cho con vì", "vi", Expected.FREE, Look.OPEN),
+        ("Bao giờ hàng đến ạ", "vi", Expected.FREE, Look.DONE),
+        ("Dạ đúng rồi ạ", "vi", Expected.YES_NO, Look.DONE),
+        ("không chín một hai", "vi", Expected.DIGITS, Look.OPEN),
+        ("không chín một hai ba bốn năm sáu bảy tám", "vi", Expected.DIGITS, Look.LIKELY),
+        ("nam chấm lê a còng", "vi", Expected.EMAIL, Look.OPEN),
+    ],
+)
+def test_words_show_whether_more_must_follow(
+    text: str, language: str, expected: Expected, look: Look
+) -> None:
+    """A full stop of the recogniser's proves nothing."""
+    assert look_of(text, language, expected) is look
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("Is that correct?", Expected.YES_NO),
+        ("Can you tell me your phone number?", Expected.DIGITS),
+        ("Dạ anh chị cho em xin số điện thoại ạ?", Expected.DIGITS),
+        ("Anh chị có muốn đặt không ạ?", Expected.YES_NO),
+        ("What is your email?", Expected.EMAIL),
+        ("How can I help you?", Expected.FREE),
+    ],
+)
+def test_the_question_says_what_answer_comes(asked: str, expected: Expected) -> None:
+    """Whoever was asked for a number is given the time to read it."""
+    assert expected_from(asked) is expected
+
+
+@pytest.mark.parametrize(
+    ("event", "voice_ms", "reason"),
+    [
+        (Transcript(1, "Where is my order?", avg_logprob=-0.2), 1200, None),
+        (Transcript(1, "Thank you for watching!"), 1200, "phantom"),
+        (Transcript(1, "Cảm ơn các bạn đã theo dõi."), 1200, "phantom"),
+        (Transcript(1, "Thank you.", no_speech_prob=0.8), 900, "phantom"),
+        (Transcript(1, "Thank you.", no_speech_prob=0.1, avg_logprob=-0.2), 900, None),
+        (Transcript(1, "hello there", no_speech_prob=0.9, avg_logprob=-1.2), 900, "no_speech"),
+        (Transcript(1, "no no no no", compression_ratio=3.0), 900, "repetition"),
+        (Transcript(1, "one two three four five six seven eight nine ten"), 500, "too_many_words"),
+        (Transcript(1, "ご視聴ありがとうございました"), 1200, "language"),
+        (Transcript(1, "hello"), 40, "no_voice"),
+        (Transcript(1, "your order left the warehouse"), 1500, "echo"),
+        (Transcript(1, ""), 900, "empty"),
+    ],
+)
+def test_what_nobody_said_is_rejected_with_its_reason(
+    event: Transcript, voice_ms: int, reason: str | None
+) -> None:
+    """A phantom taken for a turn makes the agent answer nobody."""
+    gate = TranscriptGate("vi")
+    gate.agent_said("Your order left the warehouse this morning.", 0)
+    found = gate.judge(event, voice_ms=voice_ms, previous=(), over_agent=True, now=5_000_000)
+    assert (found.reason if found is not None else None) == reason
+
+
+def test_a_draft_has_no_effect_before_it_is_used() -> None:
+    """What the model wrote is kept; a failure is forgotten; the third guess of a turn is not made."""
+    drafts = Drafts()
+    assert drafts.may(Look.LIKELY, 1.0)
+    assert not drafts.may(Look.OPEN, 1.0)
+    assert not drafts.may(Look.LIKELY, 0.3)
+    drafts.begin(7, "hello")
+    assert drafts.keep(ReplyText(7, "Hi."), 5)
+    assert not drafts.keep(ReplyText(8, "other"), 5)
+    kept = drafts.close()
+    assert kept is not None
+    assert (kept.events, kept.characters, kept.first_token) == ([ReplyText(7, "Hi.")], 3, 5)
+    drafts.begin(9, "hello again")
+    assert drafts.keep(ReplyFailed(9, "x"), 6)
+    assert drafts.open is None
+    assert not drafts.may(Look.LIKELY, 1.0)
+
+
+def test_a_murmur_keeps_the_floor_and_a_word_takes_it() -> None:
+    """Its length leaves it open: the words decide."""
+    ms = SAMPLES_PER_MS
+    voice = Interruption(InterruptionSettings(backchannels=("alô",)), 480, "vi")
+    voice.begin(0)
+    assert voice.goes_on(300 * ms, -20) is Verdict.OPEN
+    assert voice.ended(350 * ms, 400_000) is Verdict.OPEN
+    assert voice.said("Vâng, vâng ạ.") is Verdict.KEEP
+    assert voice.said("Alô") is Verdict.KEEP
+    assert voice.said("Dừng lại") is Verdict.YIELD
+    assert voice.ended(500 * ms, 900_000) is Verdict.YIELD
+
+
+def test_protected_sentences_are_heard_to_their_end() -> None:
+    """A legal notice that was cut off was not given."""
+    voice = Interruption(InterruptionSettings("protected", protected=("is recorded",)), 480, "en")
+    assert not voice.allowed("greeting", "Hello.")
+    assert not voice.allowed("reply", "This call is recorded.")
+    assert voice.allowed("reply", "Good.")
+
+
+def test_the_lines_echo_is_learned_and_a_louder_voice_passes() -> None:
+    """What rises and falls with the agent's voice is the agent's."""
+    rng = np.random.default_rng(5)
+    agent = np.abs(rng.normal(0, 3000, 300)).repeat(3)
+    guard = EchoGuard()
+    for at, level in enumerate(agent):
+        guard.played(at * 20_000, float(level))
+        echo = 0.17 * agent[at - 10] if at >= 10 else 0.0
+        threshold = guard.threshold(at * 20_000, float(echo))
+        if at > 100:
+            assert threshold > echo
+    assert guard.lag == 10
+    assert guard.coupling == pytest.approx(0.17, abs=0.03)
+    assert guard.threshold(len(agent) * 20_000 + 2_000_000, 100.0) == 0.0
+
+
+def test_a_long_sentence_does_not_lift_the_background() -> None:
+    """Ten seconds of speech with gaps between words leave the floor where it was."""
+    floor = NoiseFloor()
+    for _ in range(100):
+        floor.hear(100)
+    for at in range(500):
+        floor.hear(100 if at % 40 > 30 else 2000)
+    assert 80 < floor.rms < 250
+
+
+def test_a_quiet_caller_is_made_louder_for_the_recogniser_only() -> None:
+    """And nobody else."""
+    quiet = (np.sin(np.arange(16_000) / 8) * 150).astype("<i2").tobytes()
+    loud = (np.sin(np.arange(16_000) / 8) * 8000).astype("<i2").tobytes()
+    assert rms(for_recognition(quiet)) > 8 * rms(quiet)
+    assert for_recognition(loud) is loud
+
+
+def test_the_benchmark_finds_turns_and_interruptions_as_they_should_be() -> None:
+    """Few trials of each: clean turns are answered in time, real speech takes the floor, echo never does."""
+    kinds = {"speech": 3, "cough": 3, "echo": 3}
+    found = run_trials(
+        "tuning", overrides={}, silero=False, done=lambda: None, conditions=("clean",),
+        barge_ins=kinds, every=6,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert len(found.turns) >= 6
+    assert not any(turn.cut_off for turn in found.turns)
+    assert all(turn.delay_ms is not None and turn.delay_ms < 2100 for turn in found.turns)
+    by_kind = {one.kind: one for one in found.barge_ins}
+    assert by_kind["speech"].clear_ms is not None
+    assert by_kind["echo"].clear_ms is None
+    assert by_kind["cough"].clear_ms is None
+    assert turn_row("clean", found.turns)[2] == "0"
+    assert barge_in_row("echo", [by_kind["echo"]])[5] == "0"

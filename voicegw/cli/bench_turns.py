@@ -1,0 +1,60 @@
+"""`voicegw bench turns`: cut-offs, waits and interruptions on human speech in noise."""
+
+import json as json_lines
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.progress import Progress
+
+from voicegw.bench.turns.report import print_results
+from voicegw.bench.turns.speech import Half
+from voicegw.bench.turns.trials import BARGE_INS, run_trials, turn_plans
+from voicegw.errors import ConfigError
+from voicegw.server.voice_model import model_path
+
+
+def run_bench_turns(
+    *,
+    half: str,
+    silero: bool | None,
+    every: int,
+    overrides: dict[str, str],
+    as_json: bool,
+    console: Console | None = None,
+) -> int:
+    """Run the trials of a half ("tuning", "reporting", "both") and print them. Raises ConfigError."""
+    halves = _halves(half)
+    if silero and model_path() is None:
+        raise ConfigError("--silero: not installed; pip install 'voicegw[silero]'")
+    console = console or Console(highlight=False)
+    second = model_path() is not None if silero is None else silero
+    # Every trial is a gateway of its own: what it logs of its scripted failures is not for this screen.
+    logging.getLogger("voicegw").setLevel(logging.CRITICAL)
+    for chosen in halves:
+        count = len(list(turn_plans(chosen))[::every]) + sum(-(-n // every) for n in BARGE_INS.values())
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(f"{chosen} half", total=count)
+            results = run_trials(
+                chosen,
+                overrides=overrides,
+                silero=second,
+                done=lambda task=task, progress=progress: progress.advance(task),
+                every=every,
+            )
+        if as_json:
+            console.file.write(json_lines.dumps({"half": chosen, **asdict(results)}) + "\n")
+        else:
+            print_results(results, chosen, console)
+    return 0
+
+
+def _halves(half: str) -> Sequence[Half]:
+    if half == "both":
+        return ("tuning", "reporting")
+    if half == "tuning":
+        return ("tuning",)
+    if half == "reporting":
+        return ("reporting",)
+    raise ConfigError(f"--half {half}: expected tuning, reporting or both")
