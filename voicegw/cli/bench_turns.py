@@ -1,5 +1,6 @@
 """`voicegw bench turns`: cut-offs, waits and interruptions on human speech in noise."""
 
+import functools
 import json as json_lines
 import logging
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ def run_bench_turns(
                 chosen,
                 overrides=overrides,
                 silero=second,
-                done=lambda task=task, progress=progress: progress.advance(task),
+                done=functools.partial(progress.advance, task),
                 every=every,
             )
         if as_json:
