@@ -131,7 +131,9 @@ async def test_when_everything_hangs_from_the_start_the_caller_is_told_and_let_g
         heard = [sentence.text for sentence in caller.earpiece.sentences.values() if sentence.samples]
         assert heard[0] == "Hello, thank you for calling. How can I help?"
         said = [text for text in heard[1:-1] if text not in ("One moment, please.", "I am still on it.")]
-        assert said == [APOLOGY, OFFER]
+        # Whether the last attempt or the patience ends first decides about the words, not about the rung.
+        assert said[0] in (APOLOGY, NOT_UNDERSTOOD)
+        assert said[1:] == [OFFER]
         assert heard[-1] == "Thank you for calling. Goodbye."
 
 

@@ -130,7 +130,9 @@ class Patience:
         # Two in a wait; more only where it is long on purpose.
         if self._filled >= 2 and not self._allowed_until:
             return None
-        at = self._quiet_since + (self._again_us if self._filled else self.first_sign_us)
+        # A fixed sentence is worth no wait: a clip of it is at hand.
+        first_us = self._least_us if self._prepared else self.first_sign_us
+        at = self._quiet_since + (self._again_us if self._filled else first_us)
         return at if at + ROOM_US <= gives_up else None
 
     def wants_sign(self, now: int) -> bool:

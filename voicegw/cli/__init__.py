@@ -157,6 +157,39 @@ def replay(
 
 
 @app.command()
+def rehearse(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Scenarios (YAML) or folders; by default those of the package."),
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only scenarios of this name; repeatable.")] = None,
+    persona: Annotated[str, typer.Option(help="The agent that is called.")] = "",
+    sockets: Annotated[
+        bool, typer.Option("--sockets", help="Those that are marked so, in real time over real sockets.")
+    ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the scenarios.")] = False,
+    healthy: Annotated[
+        int, typer.Option(help="Instead: so many exchanges with healthy providers; count the fillers.")
+    ] = 0,
+    html: Annotated[Path | None, typer.Option(help="Draw the timelines into this file.")] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table of docs/resilience.md.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print every timeline.")] = False,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Let providers and carriers fail, and tell what the caller would have heard; exit 0 if all is well."""
+    from voicegw.cli.rehearse import RehearseOptions, run_rehearse
+
+    settings = load_settings(overrides=overrides(set_))
+    wanted = RehearseOptions(
+        tuple(paths or ()), tuple(only or ()), persona, sockets, list_, healthy, html, markdown, verbose, json
+    )
+    raise typer.Exit(run_rehearse(settings, wanted))
+
+
+@app.command()
 def check(set_: SetOption = None, json: JsonOption = False) -> None:
     """Try the configured providers: key, models, and a round trip of each with its time."""
     from voicegw.cli.check import run_check

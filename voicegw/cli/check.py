@@ -24,6 +24,7 @@ from ..config import ProviderSettings, Settings
 from ..errors import ProviderError, Stage
 from ..providers import AiohttpStreams, ByteStreams, Providers, build_providers
 from ..providers.models import list_models
+from ..providers.quota import REQUESTS_A_TURN, TURNS_A_MINUTE
 
 State = Literal["ok", "note", "failed", "skipped"]
 
@@ -103,6 +104,14 @@ async def check_providers(
             reached = reached and not (finding.what == "models" and finding.state == "failed")
             yield finding
         usable |= set(stages) if reached else set()
+    for quota in providers.quotas:
+        if (held := quota.calls_held) is not None:
+            each = REQUESTS_A_TURN * TURNS_A_MINUTE
+            yield Finding(
+                "quota", "ok", "",
+                f"{quota.requests_a_minute} requests a minute hold {held} call(s) at once: "
+                f"{REQUESTS_A_TURN} requests a turn, {TURNS_A_MINUTE} turns a minute, {each} a call",
+            )  # fmt: skip
     for stage in STAGES:
         if stage in usable:
             yield await _try_out(stage, providers, settings, voice)

@@ -1,6 +1,7 @@
 """Making the providers of a process from its settings: a row for each stage, a quota for each key."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,8 +47,10 @@ class Providers:
         await self.streams.aclose()
 
 
-def build_providers(settings: Settings, streams: ByteStreams) -> Providers:
-    """Make the providers that `settings` name, all over `streams`."""
+def build_providers(
+    settings: Settings, streams: ByteStreams, rng: Callable[[], float] = random.random
+) -> Providers:
+    """Make the providers that `settings` name, all over `streams`; `rng` spreads their repetitions."""
     buckets: dict[tuple[str, str], Bucket] = {}
 
     def bucket(of: ProviderSettings) -> Bucket:
@@ -63,7 +66,7 @@ def build_providers(settings: Settings, streams: ByteStreams) -> Providers:
         for each in found:
             quota = bucket(each)
             backends.append(Backend(make(each, MeteredStreams(streams, quota)), each, quota))
-        return Row(stage, backends, hedge=found[0].hedge)
+        return Row(stage, backends, hedge=found[0].hedge, rng=rng)
 
     stt = SteadyStt(row("stt", SpeechToText))
     llm = SteadyChat(row("llm", ChatModel))

@@ -23,7 +23,7 @@ from ..errors import ProviderError, Stage
 from ..observe.quantile import Quantile
 from .breaker import Breaker
 from .http import ByteStreams, HttpRequest, HttpResponse
-from .quota import Grant, Quota
+from .quota import REFUSED_S, Grant, Quota
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -71,6 +71,8 @@ class Backend(Generic[S]):
     # The 95th percentile of the time to the first answer; what is later may be hedged.
     usual_s: Quantile = field(default_factory=lambda: Quantile(0.95, 0.1, 2.0))
     broke_at: float = float("-inf")
+    # What a 429 said about this model; limits are often per model, so the key's other ones go on.
+    refused_until: float = 0.0
 
     @property
     def name(self) -> str:
@@ -167,7 +169,11 @@ class Row(Generic[S]):
                 continue
             backend = tried.backend
             wait = max(
-                tried.not_before - now, backend.breaker.wait_s(now), backend.quota.wait_time(tokens), 0.0
+                tried.not_before - now,
+                backend.refused_until - now,
+                backend.breaker.wait_s(now),
+                backend.quota.wait_time(tokens),
+                0.0,
             )
             rank = (wait, tried.tries, now - backend.broke_at < BROKE_S)
             if best is None or rank < best[0]:
@@ -192,7 +198,8 @@ class Row(Generic[S]):
         backend = tried.backend
         tried.tries += 1
         if error.status == 429:
-            backend.quota.refused(error.retry_after)
+            backend.quota.refused(min(error.retry_after or REFUSED_S, REFUSED_S))
+            backend.refused_until = now + (error.retry_after or 0.0)
         elif error.retryable or error.status in (401, 403, 404):
             backend.breaker.failed(now)
         elif error.code != "bad_answer":

@@ -110,11 +110,14 @@ class Uplink:
     """How the caller's audio reaches the gateway.
 
     `bundle` frames go in one message; `late_s(n)` is how much later than its time message n arrives (those
-    behind it wait for it, as on TCP). The call's first message is on time.
+    behind it wait for it, as on TCP), `lost(n)` that it does not, `twice(n)` that it does so twice. The
+    call's first message is on time.
     """
 
     bundle: int = 1
     late_s: Callable[[int], float] = lambda n: 0.0
+    lost: Callable[[int], bool] = lambda n: False
+    twice: Callable[[int], bool] = lambda n: False
 
 
 class ScriptedCaller:
@@ -318,8 +321,10 @@ class ScriptedCaller:
                 self._line_sound(n * FRAME_SAMPLES, self._frame(n * FRAME_SAMPLES))
                 for n in range(first, first + bundle)
             )
-            if self._sends:
+            if self._sends and not (number and self._uplink.lost(number)):
                 self.send_message(audio)
+                if self._uplink.twice(number):
+                    self.send_message(audio)
 
     def _frame(self, position: int) -> bytes:
         while self._stretches and self._stretches[0][0] + len(self._stretches[0][1]) // 2 <= position:

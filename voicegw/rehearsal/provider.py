@@ -73,6 +73,7 @@ class Plan:
     headers: dict[str, str] = field(default_factory=dict)
     ends: Literal["complete", "hang", "reset"] = "complete"
     answers: bool = True
+    reason: str = "connection refused"
 
 
 class ScriptedProvider:
@@ -112,7 +113,7 @@ class ScriptedProvider:
         try:
             if not plan.answers:
                 if plan.ends == "reset":
-                    raise ConnectionFailed("connection refused")
+                    raise ConnectionFailed(plan.reason)
                 await asyncio.get_running_loop().create_future()
             first_delay = plan.pieces[0][0] if plan.pieces else 0.0
             if first_delay:
@@ -302,7 +303,9 @@ def _replaces_answer(fault: Fault) -> bool:
 
 def _fault_plan(received: Received, fault: Fault) -> Plan:
     if fault.refuse or fault.hang:
-        return Plan(received, [], ends="reset" if fault.refuse else "hang", answers=False)
+        return Plan(
+            received, [], ends="reset" if fault.refuse else "hang", answers=False, reason=fault.reason
+        )
     delay_s = fault.delay_ms / 1000
     if fault.wrong:
         plan = _bytes_plan(received, fault.body, fault.content_type, delay_s)

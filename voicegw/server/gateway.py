@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import math
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 # So many exchanges tell how long a caller usually waits for an answer: minutes of a busy process.
 USUAL_OF = 400
+# Until twenty exchanges have told: the p95 of a good chain of providers.
+UNKNOWN_MS = 1800
 
 
 class Gateway:
@@ -106,6 +109,8 @@ class Gateway:
         if self.draining:
             raise GatewayFull("the gateway is shutting down", retry_after=5)
         self.admission.check(self.calls + self.arrivals)
+        if wait_s := self.providers.room_for_call(self.calls + self.arrivals):
+            raise GatewayFull("the providers' quota holds no further call", retry_after=math.ceil(wait_s))
 
     def begin(self, start: Start, line: Line, carrier: Carrier) -> Session:
         """Begin a call. Raises CarrierError for an unknown persona, or when no journal can be written."""
@@ -120,7 +125,7 @@ class Gateway:
                 fatal=True,
                 close_code=1008,
             )
-        usual_ms = int(self.waits.quantile(0.95) or 0)
+        usual_ms = int(self.waits.quantile(0.95) or UNKNOWN_MS)
         call = persona.for_call(start.caller, start.called, start.metadata)
         persona = replace(persona, call=replace(call, usual_wait_ms=usual_ms))
         call_id, token = secrets.token_hex(8), secrets.token_urlsafe(24)
