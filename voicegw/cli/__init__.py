@@ -132,6 +132,22 @@ def replay(
         typer.Option(metavar="GROUP.NAME=FROM..TO/STEP", help="Replay over a grid of a setting; repeatable."),
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Where the sweep's plot goes (SVG).")] = None,
+    live: Annotated[
+        str, typer.Option(metavar="URL", help="Call a running gateway in real time instead.")
+    ] = "",
+    carrier: Annotated[
+        str, typer.Option(help="Wire format of --live: native, twilio, telnyx ...")
+    ] = "native",
+    jitter_ms: Annotated[float, typer.Option(min=0, help="Frames of --live come up to so late.")] = 0.0,
+    loss: Annotated[
+        float, typer.Option(min=0, max=1, help="Part of the frames of --live that is lost.")
+    ] = 0.0,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep what the live providers answer as the calls' cassettes.")
+    ] = False,
+    from_call: Annotated[
+        str, typer.Option(metavar="ID", help="Draft a sample from a call that was kept, into PATH.")
+    ] = "",
     accept: Annotated[bool, typer.Option("--accept", help="Make the results the baseline.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write a page with all calls into this folder.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the results as JUnit XML.")] = None,
@@ -147,8 +163,19 @@ def replay(
     ):
         if value not in known:
             raise ConfigError(f"--{name} {value}: expected one of {', '.join(known)}")
-    changed = bool(set_ or persona or llm)
-    options = Options(overrides(set_), persona, caller == "absolute", providers, llm)  # type: ignore[arg-type]
+    if from_call:
+        from voicegw.cli.draft import draft_sample
+
+        raise typer.Exit(draft_sample(load_settings(overrides=overrides(set_)), from_call, paths[0]))
+    if all(path.suffix == ".jsonl" for path in paths):
+        from voicegw.cli.journals import replay_journals
+
+        raise typer.Exit(replay_journals(paths, as_json=json))
+    changed = bool(set_ or persona or llm) and not live
+    options = Options(
+        overrides(set_), persona, caller == "absolute", providers, llm,  # type: ignore[arg-type]
+        record, live, carrier, jitter_ms, loss,
+    )  # fmt: skip
     wanted = ReplayOptions(
         tuple(paths), options, jobs or default_jobs(), repeat, changed, accept, tuple(sweep or ()), plot,
         report, junit, json,

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from voicegw.errors import ConfigError
+from voicegw.providers.cassette import write_cassette
 from voicegw.replay.batch import Done, replay_all
 from voicegw.replay.junit import junit
 from voicegw.replay.result import CallResult, Comparison, compare, read_baseline, to_json, write_baseline
@@ -59,6 +60,8 @@ def run_replay(wanted: ReplayOptions) -> int:
         if done.sample.path in before
     }
     _tell(console, wanted, dones, compared)
+    if wanted.options.recording:
+        _keep_cassettes(console, dones)
     if wanted.accept:
         _accept(console, dones)
     if wanted.junit is not None:
@@ -105,6 +108,17 @@ def _accept(console: Console, dones: Sequence[Done]) -> None:
     except OSError as error:
         raise ConfigError(f"{error.filename}: cannot be written: {error.strerror}") from error
     console.print(f"{len(dones)} results are the baseline now")
+
+
+def _keep_cassettes(console: Console, dones: Sequence[Done]) -> None:
+    for done in dones:
+        if done.run is not None and done.run.takes:
+            path = done.sample.path.with_suffix(".cassette.jsonl")
+            try:
+                write_cassette(path, done.run.takes, compact=True)
+            except OSError as error:
+                raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
+            console.print(f"cassette: {path}", soft_wrap=True)
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """Many samples, in several processes; the results come in the samples' order, whoever was first."""
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -10,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from voicegw.errors import VoicegwError
+from voicegw.replay.live import Network, replay_live
 from voicegw.replay.result import CallResult, result_of
 from voicegw.replay.sample import Sample, read_sample
 from voicegw.replay.virtual import Options, Replayed, replay_virtual
@@ -33,7 +35,7 @@ def replay_one(path: Path, options: Options, keep_run: bool = False) -> Done:
     began = time.process_time()
     try:
         with _quiet_logs():
-            run = replay_virtual(sample, options)
+            run = _run(sample, options)
     except VoicegwError:
         raise
     except (RuntimeError, ExceptionGroup) as error:
@@ -41,6 +43,16 @@ def replay_one(path: Path, options: Options, keep_run: bool = False) -> Done:
         return Done(sample, broken(sample, f"{type(error).__name__}: {error}"), cpu_s)
     result = result_of(sample, run)
     return Done(sample, result, time.process_time() - began, run if keep_run else None)
+
+
+def _run(sample: Sample, options: Options) -> Replayed:
+    if not options.live:
+        return replay_virtual(sample, options)
+    network = Network(options.jitter_ms, options.loss)
+    call = replay_live(
+        sample, options.live, carrier=options.carrier, network=network, absolute=options.absolute
+    )
+    return asyncio.run(call)
 
 
 @contextlib.contextmanager

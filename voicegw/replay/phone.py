@@ -127,7 +127,7 @@ class Phone:
         self.caller_track += says
         if self.closed:
             return []
-        messages: list[Message] = [wire.audio(says)]
+        messages: list[Message] = list(wire.audio(says))
         if self._caller.actions:
             for line in self._caller.actions:
                 messages += wire.keys(line.keys) if line.keys else wire.text(line.text)

@@ -88,7 +88,8 @@ _RESULT: TypeAdapter[CallResult] = TypeAdapter(CallResult)
 
 def result_of(sample: Sample, run: Replayed) -> CallResult:
     """Judge and check a call that was replayed."""
-    said = sample.said if sample.file.reference and sample.file.turns else None
+    known = sample.file.reference and sample.file.turns and not run.untold
+    said = sample.said if known else None
     verdict = judge(
         run.timeline, caller=run.caller, agent=run.agent, said=said, missing_frames=run.missing_frames
     )

@@ -33,9 +33,6 @@ from voicegw.store.journal import read_journal
 from voicegw.verdict.timeline import Timeline
 
 FRAME_S = FRAME_US / 1e6
-WIRES: dict[str, Callable[[], tuple[Wire, Callable[[], Carrier]]]] = {
-    "native": lambda: (NativeWire(), Native)
-}
 # The clips of a persona are made before the first call, as in a gateway that has been up for a while.
 CLIPS_S = 60.0
 
@@ -45,7 +42,8 @@ class Options:
     """How calls are replayed. `overrides` are settings; `recording` keeps the providers' answers.
 
     `providers`: "cassette" where a sample has one, else as "script"; "live" those of the environment. `llm`
-    names a live model; the other providers stay what they are.
+    names a live model; the other providers stay what they are. `live` is the address of a gateway that is
+    called in real time, through a `carrier`'s format and a network of that `jitter_ms` and `loss`.
     """
 
     overrides: Mapping[str, str] = field(default_factory=dict)
@@ -54,7 +52,10 @@ class Options:
     providers: Literal["cassette", "script", "live"] = "cassette"
     llm: str = ""
     recording: bool = False
+    live: str = ""
     carrier: str = "native"
+    jitter_ms: float = 0.0
+    loss: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Replayed:
 
     `placed_us` and `ended_us`: when each turn's first word and its last one were said. `played`: samples
     heard of each sentence. `remembered`: the agent's words that the model was given as history.
+    `untold`: only what was heard is known, not what the gateway understood.
     """
 
     timeline: Timeline
@@ -78,6 +80,7 @@ class Replayed:
     takes: tuple[Take, ...] = ()
     journal: tuple[tuple[Event, int], ...] = ()
     missing_frames: int = 0
+    untold: bool = False
 
     @property
     def call_s(self) -> float:
@@ -92,7 +95,7 @@ def replay_virtual(
 
     Raises ConfigError for a sample, cassette or setting that is wrong.
     """
-    wire, carrier = WIRES[options.carrier]()
+    wire = NativeWire()
     prepared = prepare(sample, wire, absolute=options.absolute)
     streams, player = _streams(sample, prepared, options)
     streams = streams if wrap is None else wrap(streams)
@@ -101,7 +104,7 @@ def replay_virtual(
         settings = settings_of(sample, options, Path(folder))
         run = _Run(sample, settings, recorder or streams, wire, prepared, player, recorder)
         drive = run_waiting if options.providers == "live" or options.llm else run_virtual
-        return drive(run.run(carrier))
+        return drive(run.run(Native))
 
 
 def _streams(

@@ -1,11 +1,13 @@
 """The caller's end of each carrier's wire format: what a telephone network sends, and what it makes of the
 gateway's messages. Pure."""
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from voicegw.carriers.base import Message, PlayedReport
+from voicegw.rehearsal.bridges import Bridge, ClearSent, HangUpSent, MarkSent, PauseSent
 
 Item = bytes | Mapping[str, Any]
 
@@ -20,8 +22,8 @@ class Wire(Protocol):
         """The messages that open the call."""
         ...
 
-    def audio(self, frame: bytes) -> Message:
-        """The message that carries one frame of the caller (pcm)."""
+    def audio(self, frame: bytes) -> Sequence[Message]:
+        """The messages that carry one frame of the caller (pcm)."""
         ...
 
     def heard(self, frame: bytes) -> bytes:
@@ -62,9 +64,9 @@ class NativeWire:
         """`start` with the fields given."""
         return [json.dumps({"type": "start", **start})]
 
-    def audio(self, frame: bytes) -> Message:
+    def audio(self, frame: bytes) -> Sequence[Message]:
         """Raw pcm."""
-        return frame
+        return (frame,)
 
     def heard(self, frame: bytes) -> bytes:
         """Unchanged."""
@@ -96,3 +98,74 @@ class NativeWire:
     def hang_up(self) -> list[Message]:
         """`hangup`."""
         return [json.dumps({"type": "hangup", "reason": "caller"})]
+
+
+class BridgeWire:
+    """A telephony carrier's format, by its bridge. What the gateway thinks it does not tell: it is heard."""
+
+    tells_speech = False
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._numbers = itertools.count(1)
+        self._marks: dict[int, str] = {}  # not played yet
+        self._answers: list[Message] = []
+
+    def start(self, start: Mapping[str, str]) -> list[Message]:
+        """What the carrier tells about the call."""
+        self._bridge.identity.update(start)
+        return list(self._bridge.open())
+
+    def audio(self, frame: bytes) -> Sequence[Message]:
+        """In the carrier's codec."""
+        return self._bridge.audio(frame)
+
+    def heard(self, frame: bytes) -> bytes:
+        """Not told: the codecs resample."""
+        return frame
+
+    def keys(self, keys: str) -> list[Message]:
+        """As the carrier tells them."""
+        return [message for key in keys for message in self._bridge.dtmf(key)]
+
+    def text(self, text: str) -> list[Message]:
+        """A telephone has no keyboard."""
+        return []
+
+    def played(self, reports: Sequence[PlayedReport]) -> list[Message]:
+        """The marks that were reached."""
+        names = [self._marks.pop(report.speech_id) for report in reports if report.speech_id in self._marks]
+        return [message for name in names for message in self._bridge.played(name)]
+
+    def parse(self, message: Message) -> Sequence[Item]:
+        """Audio, and what a player must obey, as events of the native protocol."""
+        return [self._item(taken) for taken in self._bridge.take(message)]
+
+    def _item(self, taken: object) -> Item:
+        match taken:
+            case bytes():
+                return taken
+            case MarkSent():
+                number = next(self._numbers)
+                self._marks[number] = taken.name
+                return {"type": "mark", "speech_id": number}
+            case ClearSent():
+                for name in self._marks.values():
+                    self._answers += self._bridge.played(name, cleared=True)
+                self._marks.clear()
+                self._answers += self._bridge.cleared()
+                return {"type": "clear"}
+            case PauseSent():
+                return {"type": "pause" if taken.on else "resume"}
+            case HangUpSent():
+                return {"type": "hangup", "reason": "agent"}
+        raise ValueError(f"the bridge has taken {taken}")
+
+    def answers(self) -> list[Message]:
+        """What a clear makes a carrier tell."""
+        answers, self._answers = self._answers, []
+        return answers
+
+    def hang_up(self) -> list[Message]:
+        """What is sent before the connection is closed."""
+        return list(self._bridge.hang_up())

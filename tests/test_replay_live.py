@@ -1,0 +1,93 @@
+"""Samples over real sockets in real time, through the native protocol and a carrier's; journals; drafts."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from gateways import running_gateway
+
+from voicegw.cli.draft import draft_sample
+from voicegw.cli.journals import replay_journals
+from voicegw.config import load_settings
+from voicegw.rehearsal.script import Script
+from voicegw.replay.live import Network, replay_live
+from voicegw.replay.result import result_of
+from voicegw.replay.sample import read_sample
+from voicegw.replay.virtual import Replayed
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+SCRIPT = Script(stt=("go forward ten meters",), llm=("I am going forward now.",), first_token_ms=100)
+
+
+async def test_a_sample_is_played_to_a_running_gateway(tmp_path: Path) -> None:
+    """What holds on virtual time holds over a socket, with a network that delays and loses."""
+    sample = read_sample(SAMPLES / "human-command.yaml")
+    async with running_gateway(tmp_path, SCRIPT) as running:
+        network = Network(jitter_ms=30.0, loss=0.01)
+        run = await replay_live(sample, running.url, network=network)
+    result = result_of(sample, run)
+    assert [str(check) for check in result.failed] == []
+    (turn,) = result.turns
+    assert turn.understood == "go forward ten meters"
+    assert turn.answer == "I am going forward now."
+    assert turn.gap_ms is not None
+    assert 400 < turn.gap_ms < 3000
+    assert result.verdict.missing_frames is not None
+
+
+async def test_a_sample_is_played_through_a_carriers_wire_format(tmp_path: Path) -> None:
+    """8 kHz mu-law in base64, marks instead of notices: the caller hears an answer all the same."""
+    sample = read_sample(SAMPLES / "human-command.yaml")
+    settings = {"carriers__enabled": "twilio"}
+    async with running_gateway(tmp_path, SCRIPT, **settings) as running:
+        run = await replay_live(sample, running.url.removesuffix("/v1/call"), carrier="twilio")
+    assert run.untold
+    result = result_of(sample, run)
+    assert [str(check) for check in result.failed] == []
+    assert result.turns[0].gap_ms is not None
+
+
+def test_a_journal_gives_the_same_commands_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And what a change of the rules does to a call of last week is shown with its context."""
+    sample = read_sample(SAMPLES / "human-command.yaml")
+
+    async def call() -> None:
+        async with running_gateway(tmp_path, SCRIPT) as running:
+            await replay_live(sample, running.url)
+
+    asyncio.run(call())
+    (journal,) = (tmp_path / "journals").glob("*.jsonl")
+    assert replay_journals([journal], as_json=True) == 0
+    assert replay_journals([journal], as_json=True) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["same"] is True
+    kept = journal.with_suffix(".commands.txt")
+    kept.write_text(kept.read_text("utf-8").replace("go forward", "go back", 1), "utf-8")
+    assert replay_journals([journal], as_json=False) == 1
+    out = capsys.readouterr().out
+    assert "- " in out
+    assert "go back" in out
+
+
+def test_a_sample_is_drafted_from_a_call(tmp_path: Path) -> None:
+    """A call that went wrong becomes the sample that keeps it from going wrong again."""
+    sample = read_sample(SAMPLES / "human-command.yaml")
+
+    async def call() -> Replayed:
+        async with running_gateway(tmp_path, SCRIPT) as running:
+            return await replay_live(sample, running.url)
+
+    run = asyncio.run(call())
+    (journal,) = (tmp_path / "journals").glob("*.jsonl")
+    if not list(tmp_path.rglob(f"{journal.stem}.flac")):
+        # Recordings are off by default: the caller's own stands in.
+        sides = [np.frombuffer(side, "<i2") for side in (run.caller, run.agent)]
+        soundfile.write(tmp_path / f"{journal.stem}.flac", np.stack(sides, 1), 16_000)
+    settings = load_settings({}, None, {"store.data_dir": str(tmp_path)})
+    assert draft_sample(settings, journal.stem, tmp_path / "drafts") == 0
+    draft = read_sample(tmp_path / "drafts" / f"{journal.stem}.yaml")
+    assert [turn.say for turn in draft.file.turns] == ["go forward ten meters"]
+    assert draft.file.turns[0].answer is not None
+    assert draft.file.turns[0].answer.says == "I am going forward now."
