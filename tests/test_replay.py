@@ -1,12 +1,13 @@
 """Sample calls replayed on virtual time: what must come of each, and that mistakes in them are told."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from voicegw.errors import ConfigError
 from voicegw.replay.batch import replay_one
-from voicegw.replay.sample import find_samples, read_sample
+from voicegw.replay.sample import find_samples, read_sample, schema
 from voicegw.replay.virtual import Options
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -51,3 +52,19 @@ def test_a_mistake_in_a_sample_is_told_with_its_line(
     assert says in str(raised.value)
     told = int(str(raised.value).split("line ")[1].split(":")[0])
     assert told == line
+
+
+def test_the_schema_for_editors_is_that_of_the_loader() -> None:
+    """An editor that accepts what the loader refuses helps nobody. Made anew by `json.dumps(schema())`."""
+    kept = json.loads((SAMPLES / "sample.schema.json").read_text(encoding="utf-8"))
+    assert kept == schema()
+
+
+def test_every_sample_tells_where_it_comes_from() -> None:
+    """A recording without origin and licence could not be given away."""
+    readme = (SAMPLES / "README.md").read_text(encoding="utf-8")
+    for path in find_samples([SAMPLES]):
+        sample = read_sample(path)
+        assert f"| {sample.name} |" in readme
+        assert sample.file.origin
+        assert sample.file.licence
