@@ -7,6 +7,7 @@ that stops sending brings the clock in: its silence is filled after 200 ms, prov
 from collections import deque
 from itertools import islice
 
+from voicegw.audio.dtmf import KeyDetector
 from voicegw.audio.level import dbfs
 from voicegw.audio.pcm import (
     FRAME_BYTES,
@@ -19,7 +20,7 @@ from voicegw.audio.pcm import (
 )
 from voicegw.audio.vad import VoiceDetector
 from voicegw.call.echo import EchoGuard
-from voicegw.call.events import Event, SampleReached, VoiceActivity
+from voicegw.call.events import Dtmf, Event, SampleReached, VoiceActivity
 
 # A turn may be up to 28 s; the ring holds that and its pre-roll.
 RING_FRAMES = 30_000 // 20
@@ -57,6 +58,8 @@ class Ear:
     def __init__(self) -> None:
         self.position = 0
         self.echo = EchoGuard()
+        self.keys_told = False  # the carrier tells keys by itself
+        self._keys = KeyDetector()
         self._onset = 0
         # The second detector: up to where it has answered, where it heard a voice last, and whether it
         # confirmed the voice that is being heard. A suspect is what it denied.
@@ -112,8 +115,14 @@ class Ear:
         return events
 
     def _hear_frame(self, frame: bytes) -> tuple[Event, ...]:
+        key = self._keys.hear(frame)
+        if self._keys.muted:
+            # A tone is no voice, and Whisper makes words of it.
+            frame = SILENT_FRAME
         least = self.echo.threshold(self._heard_at, self._vad.level_rms)
-        return self._take_frame(frame, self._vad.hear(frame, least))
+        events = self._take_frame(frame, self._vad.hear(frame, least))
+        # Carriers that tell keys by messages often leave the tone in as well: one of both counts.
+        return (*events, Dtmf(key)) if key and not self.keys_told else events
 
     def _take_frame(self, frame: bytes, voiced: bool) -> tuple[Event, ...]:
         self.position = position = self.position + FRAME_SAMPLES

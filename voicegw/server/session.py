@@ -268,7 +268,10 @@ class Session:
                 self._wake()
             case PhotoPart():
                 self._photos.take(item)
-            case e.CallerText() | e.Dtmf() | e.TransferEnded():
+            case e.Dtmf():
+                self._ear.keys_told = True
+                self._feed(item)
+            case e.CallerText() | e.TransferEnded():
                 self._feed(item)
 
     def _refuse_photo(self, error: BadPhoto) -> None:
