@@ -19,7 +19,7 @@ def _package_of(program: str) -> str:
     raise LookupError(f"{program} is not in {PACKAGES.name}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def system_program() -> Callable[[str], str]:
     """Find a program that is no Python package, or skip the test with the line that installs it.
 

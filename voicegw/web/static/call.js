@@ -53,8 +53,12 @@ export class Call extends EventTarget {
     this.context = new AudioContext({ latencyHint: "interactive" });
     if (source === "microphone") this.stream = await openMicrophone(microphone);
     if (speaker && this.context.setSinkId) await this.context.setSinkId(speaker).catch(() => this.#tell("problem", new Problem("speaker")));
-    await this.context.audioWorklet.addModule(url("audio/microphone-worklet.js"));
-    await this.context.audioWorklet.addModule(url("audio/playback-worklet.js"));
+    try {
+      await this.context.audioWorklet.addModule(url("audio/microphone-worklet.js"));
+      await this.context.audioWorklet.addModule(url("audio/playback-worklet.js"));
+    } catch {
+      throw new Problem("unreachable");
+    }
     await this.context.resume();
     this.microphone = new AudioWorkletNode(this.context, "microphone", { numberOfOutputs: 0 });
     this.playback = new AudioWorkletNode(this.context, "playback", { numberOfInputs: 0, outputChannelCount: [2] });

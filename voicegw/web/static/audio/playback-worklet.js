@@ -34,7 +34,6 @@ class Playback extends AudioWorkletProcessor {
     this.sounding = NO_SPEECH;
     this.trail = []; // where playing was, for as long as it takes to be heard
     this.running = true;
-    this.cleared = null;
     this.port.onmessage = ({ data }) => this.#order(data);
   }
 
@@ -72,7 +71,7 @@ class Playback extends AudioWorkletProcessor {
 
   #clear() {
     this.#report(true);
-    this.cleared = { at: this.pulled, waiting: this.waiting };
+    this.port.postMessage({ cleared: { at: this.base + this.pulled, waiting: this.waiting } });
     this.tail = [];
     for (let left = Math.round(this.gain * FADE); left > 0 && this.waiting > 0; left -= 1) {
       this.tail.push(this.#shift() * ((left - 1) / FADE));
@@ -156,12 +155,9 @@ class Playback extends AudioWorkletProcessor {
       news.pcm = this.block.buffer;
       transfer.push(news.pcm);
       this.block = new Int16Array(BLOCK);
-    } else if (this.cleared && this.tail.length === 0) {
-      news.cleared = this.cleared;
-      this.cleared = null;
     }
     // The page wants every sound, but only every second silence.
-    if (rms > 0 || news.cleared || (this.pulled / BLOCK) % 2 === 0) this.port.postMessage(news, transfer);
+    if (rms > 0 || (this.pulled / BLOCK) % 2 === 0) this.port.postMessage(news, transfer);
   }
 
   // What has left here is heard `latency` later; only what was heard is told.

@@ -1,0 +1,249 @@
+"""What the softphone looks like and says, in every state that a person may find it in.
+
+Writes pictures of all of them to `build/softphone/` (SOFTPHONE_PICTURES names another folder), and lets
+axe-core look for what keeps people from using it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from browsers import chromium, microphone_file, picture, quick_script, softphone
+from playwright.async_api import Browser, Page
+
+from voicegw.rehearsal.script import Fault
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+ANSWER = "Of course. May I have your order number, please? You find it in the message we sent you."
+TRẢ_LỜI = "Dạ, anh chị đọc giúp em mã đơn hàng ạ. Mã nằm trong tin nhắn bên em đã gửi."
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(
+    tmp_path_factory: pytest.TempPathFactory, system_program: Callable[[str], str]
+) -> AsyncIterator[Browser]:
+    """A browser with a microphone."""
+    folder = tmp_path_factory.mktemp("microphone")
+    async with chromium(system_program("chromium"), microphone_file(folder)) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def deaf_browser(system_program: Callable[[str], str]) -> AsyncIterator[Browser]:
+    """A browser without a microphone, and without anybody who allows one."""
+    async with chromium(system_program("chromium"), None) as running:
+        yield running
+
+
+async def serious(page: Page) -> list[str]:
+    """What axe-core finds that is serious or worse, with the elements."""
+    # Not as a <script>: the page's policy forbids that, and should.
+    await page.evaluate(await asyncio.to_thread(AXE.read_text, encoding="utf-8"))
+    found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{one['id']}: {[node['target'] for node in one['nodes']]}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def natural_script(answer: str) -> Any:
+    """Speech as long as such words take."""
+    return quick_script(
+        (answer,), speech_ms=lambda text: 60.0 * len(text), first_token_ms=280, first_audio_ms=140
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "persona", "typed", "answer"),
+    [
+        ("light", {}, "support", "Where is my order?", ANSWER),
+        ("dark", {"color_scheme": "dark"}, "support", "Where is my order?", ANSWER),
+        ("phone", PHONE, "support", "Where is my order?", ANSWER),
+        ("vietnamese", {"locale": "vi-VN"}, "giao-hang", "Đơn hàng của tôi đâu rồi?", TRẢ_LỜI),
+        (
+            "phone-vietnamese-dark",
+            {**PHONE, "locale": "vi-VN", "color_scheme": "dark"},
+            "giao-hang",
+            "Đơn hàng của tôi đâu rồi?",
+            TRẢ_LỜI,
+        ),
+    ],
+)
+async def test_a_call_from_ready_to_ended(
+    browser: Browser, tmp_path: Path, name: str, options: Any, persona: str, typed: str, answer: str
+) -> None:
+    """Idle, talking, interrupted, keypad, photo, ended: readable, whole on the screen, and usable by all."""
+    async with softphone(browser, tmp_path, natural_script(answer), **dict(options)) as (page, wire):
+        await page.check(f'[name="persona"][value="{persona}"]')
+        assert await page.get_attribute("html", "lang") == ("vi" if "vietnamese" in name else "en")
+        await picture(page, f"{name}-1-idle")
+        assert await serious(page) == []
+        await page.click("#call")
+        await page.wait_for_selector(".turn.agent .spoken")
+        await page.fill("#typed", typed)
+        await page.press("#typed", "Enter")
+        await page.locator(".turn.agent .wait").wait_for()
+        await wire.tell(type="tool", name="get_order_status", status="running")
+        await wire.tell(type="cost", usd=0.0042)
+        await page.locator(".turn.agent:last-child .spoken").nth(2).wait_for()
+        await picture(page, f"{name}-2-talking")
+        assert await serious(page) == []
+        await page.locator(".word.unheard").first.wait_for()  # the voice of the file has interrupted
+        await picture(page, f"{name}-3-interrupted")
+        await page.click("#keys-open")
+        await picture(page, f"{name}-4-keypad")
+        await page.click("#photo-open")
+        await page.click("#take")
+        await page.click("#shoot")
+        await page.wait_for_selector("#preview:not([hidden])")
+        await picture(page, f"{name}-5-photo")
+        assert await serious(page) == []
+        await page.click("#photo-cancel")
+        await wire.tell(type="verdict", grade="B", reasons=["longest silence 1.4 s", "one reply was cut off"])
+        await page.click("#hang-up")
+        await page.wait_for_selector('body[data-state="ended"]')
+        await picture(page, f"{name}-6-ended")
+        assert await serious(page) == []
+        width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert width[0] <= width[1], "the page is wider than the screen"
+
+
+async def test_ringing_and_a_lost_connection_are_told(browser: Browser, tmp_path: Path) -> None:
+    """Two states in which nothing is heard: the page must say why."""
+    async with softphone(browser, tmp_path) as (page, wire):
+        held = asyncio.Event()
+        await page.route("**/playback-worklet.js", lambda route: _later(route, held))
+        await page.click("#call")
+        await page.wait_for_selector('body[data-state="ringing"]')
+        await picture(page, "light-7-ringing")
+        held.set()
+        await page.wait_for_selector('body[data-state="talking"]')
+        await wire.cut()
+        await page.wait_for_selector('body[data-state="reconnecting"]')
+        await picture(page, "light-8-reconnecting")
+        assert await serious(page) == []
+
+
+async def _later(route: Any, event: asyncio.Event) -> None:
+    await event.wait()
+    await route.continue_()
+
+
+async def problem(page: Page) -> str:
+    """The problem that is shown."""
+    await page.wait_for_selector("#problem:not([hidden])")
+    return await page.get_attribute("#problem", "data-code") or ""
+
+
+async def test_a_microphone_that_is_missing_is_explained_and_typing_offered(
+    deaf_browser: Browser, tmp_path: Path
+) -> None:
+    """Nobody is stopped by a missing microphone."""
+    async with softphone(deaf_browser, tmp_path) as (page, _):
+        await page.click("#call")
+        assert await problem(page) in ("microphone_missing", "microphone_refused")
+        await picture(page, "light-9-no-microphone")
+        assert await serious(page) == []
+        await page.click("#problem-do")
+        await page.wait_for_selector('body[data-state="talking"] .turn.agent')
+        await page.fill("#typed", "I type.")
+        await page.press("#typed", "Enter")
+        await page.locator(".turn.agent .said", has_text="order number").wait_for()
+
+
+async def test_a_refused_microphone_is_told_from_a_missing_one(browser: Browser, tmp_path: Path) -> None:
+    """The remedies differ: one is in the browser, the other in the hand."""
+    for name, code in (
+        ("NotAllowedError", "microphone_refused"),
+        ("NotFoundError", "microphone_missing"),
+        ("NotReadableError", "microphone_busy"),
+    ):
+        async with softphone(browser, tmp_path / name) as (page, _):
+            await page.evaluate(
+                """name => {
+                  const refuse = async () => { throw new DOMException('', name); };
+                  navigator.mediaDevices.getUserMedia = refuse;
+                }""",
+                name,
+            )
+            await page.click("#call")
+            assert await problem(page) == code
+
+
+async def test_an_insecure_address_is_explained(deaf_browser: Browser, tmp_path: Path) -> None:
+    """Over http from another machine no browser gives a microphone: say so, and what to do."""
+    async with softphone(deaf_browser, tmp_path) as (page, _):
+        # What a browser says of http:// and another machine's name.
+        await page.evaluate("Object.defineProperty(window, 'isSecureContext', { value: false })")
+        await page.click("#call")
+        assert await problem(page) == "insecure"
+        assert "https" in (await page.text_content("#problem-text") or "")
+
+
+async def test_a_full_gateway_is_told_from_one_that_is_gone(browser: Browser, tmp_path: Path) -> None:
+    """Busy: try again. Gone: call whoever runs it."""
+    async with softphone(browser, tmp_path, settings={"server__max_calls": "1"}) as (page, wire):
+        async with aiohttp.ClientSession() as other, other.ws_connect(wire.running.url):
+            await page.click("#call")
+            assert await problem(page) == "full"
+            await picture(page, "light-10-full")
+        await wire.until(lambda: True)
+        wire.down = True
+        await page.click("#problem-do")
+        await page.wait_for_selector('#problem[data-code="unreachable"]')
+
+
+async def test_a_gateway_of_another_version_is_noticed(browser: Browser, tmp_path: Path) -> None:
+    """A page from before an update must not guess what new events mean."""
+    async with softphone(browser, tmp_path) as (page, wire):
+        wire.rewrite = lambda event: {**event, "protocol": 2} if event["type"] == "ready" else event
+        await page.click("#call")
+        assert await problem(page) == "version"
+        assert "2" in (await page.text_content("#problem-text") or "")
+
+
+async def test_a_dead_provider_is_heard_and_explained(browser: Browser, tmp_path: Path) -> None:
+    """The caller hears apologies, sees which, and is told in the end that it was not their fault."""
+    async with softphone(browser, tmp_path, settings={"limits__failures": "2"}) as (page, wire):
+        wire.provider.fail("llm", Fault(status=500), times=None)
+        await page.click("#call")
+        await page.wait_for_selector(".turn.agent .spoken")
+        await page.fill("#typed", "Hello?")
+        await page.press("#typed", "Enter")
+        await page.wait_for_selector("#happenings .rung")
+        await page.fill("#typed", "Hello again?")
+        await page.press("#typed", "Enter")
+        assert await problem(page) == "provider_failure"
+        await picture(page, "light-11-provider-down")
+
+
+async def test_the_keyboard_is_enough(browser: Browser, tmp_path: Path) -> None:
+    """Choose, call, mute, hang up and call again without a mouse; the focus is always to be seen."""
+    async with softphone(browser, tmp_path) as (page, _):
+
+        async def tab_to(element: str) -> None:
+            for _ in range(40):
+                await page.keyboard.press("Tab")
+                if await page.evaluate("id => document.activeElement.id === id", element):
+                    return
+            raise AssertionError(f"{element} is not reached by Tab")
+
+        await tab_to("call")
+        outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none"
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector('body[data-state="talking"] .turn.agent')
+        await tab_to("mute")
+        await page.keyboard.press("Space")
+        assert await page.get_attribute("#mute", "aria-pressed") == "true"
+        await tab_to("hang-up")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector('body[data-state="ended"]')
+        assert await page.evaluate("document.activeElement.id") == "again"
