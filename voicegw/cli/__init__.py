@@ -114,7 +114,7 @@ def dial(
 @app.command()
 def replay(
     paths: Annotated[
-        list[Path], typer.Argument(help="Sample calls: YAML, audio beside one, folders; journals; bundles.")
+        list[Path], typer.Argument(help="Sample calls: YAML, audio beside one, folders; journals.")
     ],
     set_: SetOption = None,
     persona: Annotated[Path | None, typer.Option(help="Another agent: a persona's file.")] = None,
