@@ -217,6 +217,18 @@ def rehearse(
 
 
 @app.command()
+def costs(
+    prices: Annotated[str, typer.Option(help="Prices of your own (TOML), over those of the package.")] = "",
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell what calls cost, by day and persona, and what they would have cost on other models."""
+    from voicegw.cli.costs import run_costs
+
+    raise typer.Exit(run_costs(load_settings(overrides=overrides(set_)), prices, as_json=json))
+
+
+@app.command()
 def check(set_: SetOption = None, json: JsonOption = False) -> None:
     """Try the configured providers: key, models, and a round trip of each with its time."""
     from voicegw.cli.check import run_check
