@@ -292,10 +292,31 @@ class DoorSettings(Group):
         return value
 
 
+class HookSettings(Group):
+    """The webhook after each call, for a CRM: docs/records.md."""
+
+    url: str = Field("", description="where the record of a call is posted when it is over; empty: nowhere")
+    secret: str = Field("", repr=False, description="signs the webhook (HMAC-SHA256)")
+    keep_h: int = Field(24, ge=1, description="hours in which it is tried again")
+    allow_private: bool = Field(False, description="the receiver may be at a private address")
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("expected an address such as https://crm.example.com/calls")
+        return value
+
+
 class LogSettings(Group):
     """Log lines; never a secret or a caller's word in them."""
 
     level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    format: Literal["text", "json"] = Field("text", description="lines for people, or JSON for programs")
+    traces: str = Field(
+        "", description="OTLP endpoint of traces (http://collector:4318/v1/traces); empty: none; extra otel"
+    )
 
     @field_validator("level")
     @classmethod
@@ -493,6 +514,7 @@ class Settings(BaseSettings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     door: DoorSettings = Field(default_factory=DoorSettings)
+    hook: HookSettings = Field(default_factory=HookSettings)
     carriers: CarriersSettings = Field(default_factory=CarriersSettings)
     twilio: TwilioSettings = Field(default_factory=TwilioSettings)
     telnyx: TelnyxSettings = Field(default_factory=TelnyxSettings)

@@ -51,7 +51,7 @@ def serve(set_: SetOption = None) -> None:
         print(f"softphone at {page_address(url)}", flush=True)
 
     settings = load_settings(overrides=overrides(set_))
-    with logging_to(sys.stderr, settings.log.level):
+    with logging_to(sys.stderr, settings.log.level, settings.log.format):
         run_on_uvloop(serve_calls(settings, tell))
 
 

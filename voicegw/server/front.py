@@ -26,6 +26,7 @@ from voicegw.server import uploads
 from voicegw.server.audiosocket import AudioSocketPort, announce_route
 from voicegw.server.gateway import Gateway
 from voicegw.server.keeping import Keeping
+from voicegw.server.metrics import metrics_routes
 from voicegw.server.operator import operator_routes
 from voicegw.server.policy import Policy
 from voicegw.server.recordings import recording_routes
@@ -73,6 +74,7 @@ def make_app(gateway: Gateway) -> Starlette:
         *operator_routes(),
         *recording_routes(),
         *uploads.ROUTES,
+        *metrics_routes(),
         announce_route(audiosocket),
     ]
     app = Starlette(routes=routes, middleware=[Middleware(Policy)])
@@ -209,7 +211,7 @@ async def make_gateway(
 
 def _keeping(settings: Settings) -> Keeping:
     try:
-        return Keeping(settings.store)
+        return Keeping(settings.store, settings.hook)
     except OSError as error:
         raise ConfigError(f"store.data_dir: {settings.store.data_dir}: {error.strerror}") from error
 

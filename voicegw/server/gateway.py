@@ -21,13 +21,16 @@ from voicegw.server.clips import Clips
 from voicegw.server.door import Door
 from voicegw.server.keeping import Keeping
 from voicegw.server.links import Links
+from voicegw.server.metrics import Metrics, ProcessFigures
 from voicegw.server.peers import Peers
 from voicegw.server.recovery import recover_tools
 from voicegw.server.rest import CallControl, HttpControl
 from voicegw.server.session import Line, Session
 from voicegw.server.ticker import Ticker
+from voicegw.server.traces import Traces
 from voicegw.server.uploads import Uploads
 from voicegw.server.voice_model import make_voice_model
+from voicegw.server.watch import LoopWatch
 from voicegw.store.journal import Journal
 from voicegw.store.recording import Tape
 from voicegw.store.records import about_call
@@ -54,6 +57,10 @@ class Gateway:
         self.keeping = keeping
         self._versions = _versions(personas)
         self.door = Door(settings)
+        self.metrics = Metrics()
+        self.metrics.registry.register(ProcessFigures(self))
+        self.watch: LoopWatch | None = None
+        self.traces = Traces(settings.log.traces) if settings.log.traces else None
         self.links = Links(settings.door.secret.encode() or secrets.token_bytes(32))
         self.personas = personas
         self.providers = providers
@@ -80,6 +87,7 @@ class Gateway:
 
     def start(self) -> None:
         """Begin to make the personas' clips and to deliver records; calls may come at once."""
+        self.watch = LoopWatch()
         if self.keeping is not None:
             self.keeping.start()
         self._recovery = asyncio.get_running_loop().create_task(
@@ -166,9 +174,11 @@ class Gateway:
             hand_over=lambda target: self.transfer(self._sessions[token], target),
             resume_grace_s=self.settings.server.resume_grace_s,
             tape=tape,
+            on_notice=self.metrics.notice,
             last_words=lambda: self._last_words(call_id, tape),
         )
         self._sessions[token] = session
+        self.metrics.begun(carrier.name)
         run = asyncio.get_running_loop().create_task(
             self._run(session, line, carrier, about, tape), name=f"call {call_id}"
         )
@@ -195,6 +205,9 @@ class Gateway:
             if not (session.hung_up_by_caller or session.transferred):
                 # Closing the stream alone does not end the telephone call everywhere.
                 await self.control.hang_up(carrier.name, session.start.external_id)
+            self.metrics.ended(reason, session.timeline)
+            if self.traces is not None:
+                await asyncio.to_thread(self.traces.ended, session.call_id, about, session.timeline, reason)
             if self.keeping is not None:
                 await self.keeping.end(session.call_id, about, session.timeline, reason, tape)
 
@@ -254,6 +267,10 @@ class Gateway:
         self.ticker.close()
         if self.voice_model is not None:
             self.voice_model.close()
+        if self.watch is not None:
+            self.watch.close()
+        if self.traces is not None:
+            await asyncio.to_thread(self.traces.close)
         if self.keeping is not None:
             await self.keeping.close()
         await self.control.aclose()

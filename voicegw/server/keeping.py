@@ -10,8 +10,9 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from voicegw.config import StoreSettings
+from voicegw.config import HookSettings, StoreSettings
 from voicegw.errors import StoreError
+from voicegw.server.after_call import AfterCall
 from voicegw.store.database import Database, database_url
 from voicegw.store.recording import Recorder, Tape
 from voicegw.store.records import CallRecord, record_of
@@ -32,9 +33,9 @@ RETENTION_S = 3600.0
 class Keeping:
     """Made once per process, on its running loop. Raises ConfigError, or OSError: nothing can be written."""
 
-    def __init__(self, settings: StoreSettings, *, hook: bool = False) -> None:
+    def __init__(self, settings: StoreSettings, hook: HookSettings | None = None) -> None:
         self._settings = settings
-        self._hook = hook
+        self._hook = bool(hook and hook.url)
         self.data = Path(settings.data_dir)
         self.spool = Spool(self.data)
         self.database = Database(database_url(settings))
@@ -45,11 +46,14 @@ class Keeping:
         self._news = asyncio.Event()
         self.hook_news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self.after_call = AfterCall(hook, self.spool, self.hook_news) if hook and hook.url else None
 
     def start(self) -> None:
         """Close what a killed process left, and begin to deliver."""
         loop = asyncio.get_running_loop()
         self._tasks.append(loop.create_task(self._run(), name="records"))
+        if self.after_call is not None:
+            self.after_call.start()
         if self._settings.keep_days:
             self._tasks.append(loop.create_task(self._retain(), name="retention"))
 
@@ -80,6 +84,8 @@ class Keeping:
 
     async def close(self) -> None:
         """Deliver what can be delivered at once, and release everything."""
+        if self.after_call is not None:
+            await self.after_call.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:

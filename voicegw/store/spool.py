@@ -66,6 +66,10 @@ class Spool:
             with contextlib.suppress(FileNotFoundError):
                 yield path.name.removesuffix(kind), path.read_bytes()
 
+    def count(self, kind: str = RECORD) -> int:
+        """How many wait."""
+        return sum(1 for _ in self.folder.glob(f"*{kind}")) + len(self._unwritten)
+
     def delivered(self, call_id: str, kind: str = RECORD) -> None:
         """It has arrived."""
         if self._unwritten.pop(f"{call_id}{kind}", None) is not None:
