@@ -87,9 +87,10 @@ class Gateway:
 
     def start(self) -> None:
         """Begin to make the personas' clips and to deliver records; calls may come at once."""
-        self.watch = LoopWatch()
         if self.keeping is not None:
             self.keeping.start()
+            # Not on virtual time, where nothing is kept and a loop cannot be late.
+            self.watch = LoopWatch()
         self._recovery = asyncio.get_running_loop().create_task(
             recover_tools(Path(self.settings.store.data_dir), self.personas), name="tools of killed calls"
         )
