@@ -95,6 +95,8 @@ def test_every_setting_can_be_set_by_its_variable() -> None:
         "byte_order": "big",
         "first_max_ms": "3000",
         "secret": "s" * 32,
+        "format": "json",
+        "url": "https://crm.test/calls",
         "plan": "pro",
         "fallbacks": '[{"base_url": "http://y.test/v1", "model": "m"}]',
     }
