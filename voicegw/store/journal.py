@@ -5,6 +5,7 @@ it gives the same commands. It holds what callers said, as text: keep the folder
 """
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +18,8 @@ from pydantic import TypeAdapter
 from voicegw.call.events import Event
 from voicegw.call.settings import CallSettings
 from voicegw.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 # Lines wait here until someone flushes, or until there are this many characters.
@@ -40,6 +43,7 @@ class Journal:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         lock(self._file)
+        self._broken: OSError | None = None
         self._lines: list[str] = []
         self._size = 0
         head = {
@@ -49,7 +53,7 @@ class Journal:
             "settings": _SETTINGS.dump_python(settings, mode="json"),
         }
         self._append(json.dumps(head, ensure_ascii=False))
-        self.flush()
+        self._put()
 
     def write(self, event: Event, now: int) -> None:
         """Append an event. It reaches the file with the next flush."""
@@ -64,8 +68,19 @@ class Journal:
     def flush(self) -> None:
         """Hand what waits to the operating system: it then survives the end of the process.
 
-        Raises OSError (disk full); what waited is dropped then, so that memory stays bounded.
+        When the disk is full the journal ends here, for what follows a hole cannot be replayed; the call goes
+        on without it.
         """
+        if self._broken is None:
+            try:
+                self._put()
+            except OSError as error:
+                self._broken = error
+                log.error("the journal %s ends early: %s", self.path.name, error.strerror)
+        self._lines.clear()
+        self._size = 0
+
+    def _put(self) -> None:
         if self._lines:
             # Half a surrogate pair, from a sloppy provider, is no UTF-8; written as an escape it is JSON.
             data = memoryview(("\n".join(self._lines) + "\n").encode(errors="backslashreplace"))
@@ -75,7 +90,12 @@ class Journal:
                 data = data[os.write(self._file, data) :]
 
     def sync(self) -> None:
-        """Make what was flushed survive the end of the machine. Blocks: call it in a thread."""
+        """Make what was flushed survive the end of the machine. Blocks: call it in a thread.
+
+        Raises OSError, also when the journal has ended early: what must be durable is not.
+        """
+        if self._broken is not None:
+            raise self._broken
         os.fsync(self._file)
 
     def close(self) -> None:

@@ -1,0 +1,323 @@
+"""Hard times, with real processes: killed at random moments, databases that go away, disks that are full,
+clients that vanish or flood."""
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import soundfile
+from gateways import Caller, caller, kept_gateway
+from test_process import process
+from test_records import delivered
+from websockets.exceptions import ConnectionClosed
+
+from voicegw.audio.pcm import SILENT_FRAME
+from voicegw.config import StoreSettings
+from voicegw.rehearsal.provider import ScriptedProvider
+from voicegw.rehearsal.provider_server import ProviderServer
+from voicegw.store.database import Database, database_url
+from voicegw.store.queries import Filter, Row, every_call, list_calls
+
+
+@asynccontextmanager
+async def gateway(folder: Path, **env: str) -> AsyncIterator[tuple[Process, str]]:
+    async with (
+        ProviderServer(ScriptedProvider()) as provider,
+        process(
+            folder,
+            "serve",
+            "--set",
+            "server.port=0",
+            VOICEGW_PROVIDER__BASE_URL=provider.base_url,
+            VOICEGW_PROVIDER__API_KEY="test-key",
+            **env,
+        ) as running,
+    ):
+        assert running.stdout is not None
+        line = (await running.stdout.readline()).decode()
+        assert "listening" in line
+        yield running, line.rpartition(" ")[2].strip()
+
+
+async def kept(settings: StoreSettings) -> list[Row]:
+    database = Database(database_url(settings))
+    try:
+        return [row async for row in every_call(database, Filter())]
+    finally:
+        await database.close()
+
+
+async def stopped(running: Process) -> None:
+    """End a gateway in peace: everything that waits is delivered."""
+    running.send_signal(signal.SIGTERM)
+    assert await running.wait() == 0
+
+
+@pytest.mark.timeout(180)
+async def test_no_call_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
+    """Fifty calls, each killed at another moment of its life: every one has its record, each recording plays.
+
+    Ten calls begin at random moments before each of five kills; the next process closes them.
+    """
+    chance = random.Random(20261125)
+    ready: list[str] = []
+
+    async def call(url: str, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        with contextlib.suppress(ConnectionClosed, OSError, AssertionError):
+            async with caller(url) as someone:
+                await someone.send("start", caller="+84901234567")
+                ready.append(str((await someone.event("ready"))["call_id"]))
+                while True:
+                    await someone.connection.send(SILENT_FRAME * 5)
+                    await asyncio.sleep(0.1)
+
+    for _ in range(5):
+        async with gateway(tmp_path) as (running, url):
+            calls = [asyncio.create_task(call(url, chance.uniform(0, 2.0))) for _ in range(10)]
+            await asyncio.sleep(chance.uniform(2.0, 2.6))
+            running.kill()
+            await running.wait()
+            for each in calls:
+                each.cancel()
+            await asyncio.wait(calls)
+    async with gateway(tmp_path) as (running, _):
+        spool = tmp_path / "data" / "spool"
+        while any(spool.iterdir()):  # noqa: ASYNC110 (another process empties it)
+            await asyncio.sleep(0.05)
+        await stopped(running)
+    rows = {row["call_id"]: row for row in await kept(StoreSettings(data_dir=str(tmp_path / "data")))}
+    assert len(ready) >= 40
+    assert set(ready) <= set(rows)
+    assert all(rows[call_id]["outcome"] == "killed" for call_id in ready)
+    assert all(rows[call_id]["caller"] == "+84901234567" for call_id in ready)
+    recordings = [row["recording"] for row in rows.values() if row["recording"]]
+    assert recordings
+    for name in recordings:
+        sound, _ = soundfile.read(tmp_path / "data" / "recordings" / name)
+        assert len(sound)
+    assert not list((tmp_path / "data" / "recordings").glob("*.part"))
+
+
+class Postgres:
+    """A server of its own in a folder; it refuses root, so it runs as its user."""
+
+    def __init__(self, folder: Path) -> None:
+        self._bin = max(Path("/usr/lib/postgresql").iterdir()) / "bin"
+        self._folder = folder / "pg"
+        self._folder.mkdir()
+        folder.chmod(0o755)
+        for parent in folder.parents:
+            if parent.is_relative_to("/tmp") and parent != Path("/tmp"):
+                parent.chmod(0o755)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        if os.geteuid() == 0:
+            shutil.chown(self._folder, "postgres", "postgres")
+        self._run("initdb", "-D", str(self._folder), "-U", "postgres", "-A", "trust", "--no-sync")
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._bin / program), *arguments]
+        if os.geteuid() == 0:
+            command = ["runuser", "-u", "postgres", "--", *command]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def start(self) -> None:
+        options = f"-p {self.port} -k {self._folder} -c fsync=off"
+        log = str(self._folder / "log")
+        self._run("pg_ctl", "-D", str(self._folder), "-w", "-l", log, "-o", options, "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-D", str(self._folder), "-w", "-m", "immediate", "stop")
+
+
+@pytest.fixture
+def postgres(tmp_path: Path, system_program: Callable[[str], str]) -> Iterator[Postgres]:
+    system_program("pg_lsclusters")
+    made = Postgres(tmp_path)
+    made.start()
+    try:
+        yield made
+    finally:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            made.stop()
+
+
+async def short_call(url: str, who: str) -> str:
+    async with caller(url) as someone:
+        await someone.send("start", caller=who)
+        ready = await someone.event("ready")
+        await someone.send("hangup")
+        await someone.closed()
+    return str(ready["call_id"])
+
+
+async def test_postgres_may_go_and_come_during_calls(tmp_path: Path, postgres: Postgres) -> None:
+    """Nothing lost, nothing twice: before, while and after the database was away."""
+    async with kept_gateway(tmp_path / "data", store__database_url=postgres.url) as running:
+        keeping = running.gateway.keeping
+        assert keeping is not None
+        await keeping.database.upgrade()
+        ids = [await short_call(running.url, "before")]
+        await delivered(keeping, 1)
+        async with caller(running.url) as someone:
+            await someone.send("start", caller="throughout")
+            ids.append(str((await someone.event("ready"))["call_id"]))
+            await asyncio.to_thread(postgres.stop)
+            ids += [await short_call(running.url, "while") for _ in range(5)]
+            await asyncio.to_thread(postgres.start)
+            await someone.send("hangup")
+            await someone.closed()
+        ids.append(await short_call(running.url, "after"))
+        await delivered(keeping, 8)
+        rows = await list_calls(keeping.database, Filter(), 100)
+        assert sorted(row["call_id"] for row in rows) == sorted(ids)
+        assert all(row["outcome"] == "caller" for row in rows)
+
+
+async def test_postgres_is_not_changed_in_passing(tmp_path: Path, postgres: Postgres) -> None:
+    """Its schema is made by `voicegw db upgrade` only; until then records wait."""
+    async with kept_gateway(tmp_path / "data", store__database_url=postgres.url) as running:
+        await short_call(running.url, "x")
+        keeping = running.gateway.keeping
+        assert keeping is not None
+        assert await keeping.database.revision() is None
+        assert keeping.spool.count() == 1
+        await keeping.database.upgrade()
+        await delivered(keeping, 1)
+
+
+async def test_a_full_disk_ends_no_call(tmp_path: Path) -> None:
+    """The recording is cut short, the call and its answers are not; a new call is refused in words."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = await asyncio.to_thread(
+        subprocess.run, ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], capture_output=True
+    )
+    if mount.returncode:
+        pytest.skip("this container may not mount")
+    try:
+        async with kept_gateway(disk) as running:
+            async with caller(running.url) as someone:
+                await someone.send("start")
+                await someone.event("speech_stopped")
+                filler = disk / "filler"
+                with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+                    while True:
+                        file.write(bytes(4096))
+                await someone.send("text", text="Where is my order?")
+                assert (await someone.event("speech_stopped"))["heard"]
+                await someone.send("hangup")
+                assert (await someone.closed())[0] == 1000
+            async with caller(running.url) as refused:
+                await refused.send("start")
+                assert (await refused.event("error"))["code"] == "no_journal"
+            filler.unlink()
+            assert await short_call(running.url, "room again")
+    finally:
+        await asyncio.to_thread(subprocess.run, ["umount", "-l", str(disk)], check=False)
+
+
+async def test_a_thousand_clients_that_vanish_leave_nothing(tmp_path: Path) -> None:
+    """Connected and gone, at every stage of the handshake: no call, no connection, no task stays."""
+    request = (
+        b"GET /v1/call HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    async with kept_gateway(tmp_path, server__start_wait_ms="60000", server__handshake_s="1") as running:
+        before = len(asyncio.all_tasks())
+        for number in range(0, 1000, 50):
+            writers = []
+            for client in range(50):
+                _, writer = await asyncio.open_connection("127.0.0.1", running.server.port)
+                writer.write(request[: (number + client) * 7 % (len(request) + 1)])
+                writers.append(writer)
+            await asyncio.sleep(0)
+            for writer in writers:
+                writer.transport.abort()
+        async with caller(running.url) as someone:
+            await someone.send("start")
+            await someone.event("speech_stopped")
+        while running.server.server_state.connections:  # noqa: ASYNC110 (uvicorn tells nobody)
+            await asyncio.sleep(0.01)
+        await running.gateway.end_calls("shutdown")
+        assert running.gateway.arrivals == 0
+        assert len(asyncio.all_tasks()) <= before
+
+
+async def test_a_flood_of_nonsense_changes_no_other_call(tmp_path: Path) -> None:
+    """Ten thousand malformed messages from one client while fifty calls run: it is cut, they are answered."""
+    async with kept_gateway(tmp_path, store__record="false") as running:
+
+        async def talk() -> list[str]:
+            async with caller(running.url) as someone:
+                await someone.send("start")
+                await someone.event("speech_stopped")
+                await someone.send("text", text="Where is my order?")
+                await someone.event("latency")
+                heard = (await someone.event("speech_stopped"))["heard"]
+                said = [e["text"] for e in someone.events if e["type"] == "transcript"]
+                await someone.send("hangup")
+                await someone.closed()
+            return [*said, heard]
+
+        async def flood(someone: Caller) -> tuple[int | None, str | None]:
+            with contextlib.suppress(ConnectionClosed):
+                for number in range(10_000):
+                    await someone.connection.send(("{", '{"type":"dance"}', "[]", '"x"')[number % 4])
+            return await someone.closed()
+
+        alone = await talk()
+        async with caller(running.url) as nuisance:
+            await nuisance.send("start")
+            await nuisance.event("ready")
+            flooded, *others = await asyncio.gather(flood(nuisance), *(talk() for _ in range(50)))
+        assert flooded[0] == 1008
+        assert others == [alone] * 50
+
+
+async def test_a_clock_that_jumps_hurts_no_call(tmp_path: Path, system_program: Callable[[str], str]) -> None:
+    """The machine's clock is set forward by an hour in the middle of a call (libfaketime)."""
+    faketime = system_program("faketime")
+    clock = tmp_path / "clock"
+    clock.write_text("+0\n")
+    library = subprocess.run(  # noqa: ASYNC221
+        [faketime, "now", "printenv", "LD_PRELOAD"], capture_output=True, text=True
+    ).stdout.strip()
+    library = library.replace("$LIB", f"lib/{os.uname().machine}-linux-gnu")
+    async with gateway(
+        tmp_path,
+        LD_PRELOAD=library,
+        FAKETIME_TIMESTAMP_FILE=str(clock),
+        FAKETIME_NO_CACHE="1",
+        FAKETIME_DONT_FAKE_MONOTONIC="1",
+    ) as (running, url):
+        async with caller(url) as someone:
+            await someone.send("start")
+            await someone.event("speech_started")
+            clock.write_text("+3600\n")
+            assert (await someone.event("speech_stopped"))["cut"] is False
+            await someone.send("text", text="Where is my order?")
+            assert (await someone.event("speech_stopped"))["heard"]
+            await someone.send("hangup")
+            assert (await someone.closed())[0] == 1000
+        await stopped(running)
+    (row,) = await kept(StoreSettings(data_dir=str(tmp_path / "data")))
+    assert 0 < row["duration_ms"] < 60_000
