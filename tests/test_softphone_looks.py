@@ -95,7 +95,7 @@ async def test_a_call_from_ready_to_ended(
         await page.locator(".turn.agent:last-child .spoken").nth(2).wait_for()
         await picture(page, f"{name}-2-talking")
         assert await serious(page) == []
-        await page.locator(".word.unheard").first.wait_for()  # the voice of the file has interrupted
+        await page.locator(".word.unheard").first.wait_for()  # typing has cut the greeting
         await picture(page, f"{name}-3-interrupted")
         await page.click("#keys-open")
         await picture(page, f"{name}-4-keypad")

@@ -1,6 +1,6 @@
 // Two voices on one time line: the caller above it, the agent below, and between them what was waited for.
 // While the call runs the newest seconds are shown; afterwards all of it, with a place in it.
-import { seconds as written, word } from "./i18n.js";
+import { seconds as written } from "./i18n.js";
 
 const BAR_S = 0.08; // one bar
 const BAR_PX = 5; // with the gap behind it
@@ -167,10 +167,6 @@ export class TimeLine {
     } else {
       pen.fillStyle = kind === "cut" ? ink.danger : ink.caller;
       pen.fillRect(x(from), kind === "cut" ? middle + 2 : middle - 14, 2, kind === "cut" ? height / 2 - 22 : 12);
-      if (kind === "cut" && !this.whole) {
-        pen.textAlign = "left";
-        pen.fillText(word("interrupted"), x(from) + 7, middle + 22);
-      }
     }
     return lastLabel;
   }
