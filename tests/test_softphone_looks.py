@@ -211,15 +211,18 @@ async def test_a_gateway_of_another_version_is_noticed(browser: Browser, tmp_pat
 
 async def test_a_dead_provider_is_heard_and_explained(browser: Browser, tmp_path: Path) -> None:
     """The caller hears that something is wrong, sees it, and is told that it was not their fault."""
-    async with softphone(browser, tmp_path, settings={"limits__failures": "1"}) as (page, wire):
+    async with softphone(browser, tmp_path, settings={"limits__failures": "2"}) as (page, wire):
         wire.provider.fail("llm", Fault(status=500), times=None)
         await page.click("#call")
         await page.wait_for_selector(".turn.agent .spoken")
         await page.fill("#typed", "Hello?")
         await page.press("#typed", "Enter")
         await page.wait_for_selector("#happenings .rung")
-        # The gateway asks again as long as patience lasts, then says goodbye. Nothing is typed meanwhile: a
-        # new question would take the place of the one that fails.
+        # The gateway asks again as long as patience lasts: a question typed before the apology would take the
+        # place of the one that fails.
+        await page.get_by_text("technical problem").first.wait_for(timeout=30_000)
+        await page.fill("#typed", "Hello again?")
+        await page.press("#typed", "Enter")
         assert await problem(page) == "provider_failure"
         await picture(page, "light-11-provider-down")
 
