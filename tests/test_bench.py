@@ -32,7 +32,7 @@ from voicegw.bench.virtual import replay_speed
 from voicegw.call.ear import Ear
 from voicegw.call.events import VoiceActivity
 from voicegw.call.sentences import FIRST_WORDS
-from voicegw.cli.bench import run_bench, run_carrier_bench
+from voicegw.cli.bench import run_bench, run_carrier_bench, run_records_bench
 from voicegw.errors import ConfigError
 
 needs_two_cores = pytest.mark.skipif(
@@ -292,3 +292,14 @@ def test_a_carriers_calls_are_measured_beside_native_ones(capsys: pytest.Capture
         assert load["trouble"] == {}
     with pytest.raises(ConfigError, match="twilio"):
         run_carrier_bench("telegraph", 3)
+
+
+def test_everything_on_is_measured_beside_nothing_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    """Calls come and go meanwhile, all are let in by their token, and the metrics are fetched."""
+    run_records_bench(6, quick=True, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["name"] == "everything on"
+    assert found["ratio"] > 0
+    for load in (*found["native"], *found["other"]):
+        assert load["frames"] > 100
+        assert load["trouble"] == {}

@@ -66,12 +66,13 @@ PATHS = {"native": "/v1/call", "twilio": "/twilio"}
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A carrier's talking load beside the native one's, in rounds that alternate.
+    """One talking load beside another, in rounds that alternate.
 
-    `ratio` is the middle of the rounds' ratios of CPU; `sound` says that every figure may be believed.
+    `name` says what the other ones are: a carrier, or "everything on"; `native` are native calls with nothing
+    kept. `ratio` is the middle of the rounds' ratios of CPU; `sound` says that every figure may be believed.
     """
 
-    carrier: str
+    name: str
     calls: int
     native: list[Load]
     other: list[Load]
@@ -79,11 +80,11 @@ class Beside:
     sound: bool
 
 
-def beside(carrier: str, calls: int, native: list[Load], other: list[Load]) -> Beside:
+def beside(name: str, calls: int, native: list[Load], other: list[Load]) -> Beside:
     """Put rounds together."""
     ratios = [b.cpu_ms / a.cpu_ms for a, b in zip(native, other, strict=True)]
     loads = [*native, *other]
     # Callers that were told less than the others have put less load on the gateway.
     alike = all(0.8 * a.frames <= b.frames <= 1.25 * a.frames for a, b in zip(native, other, strict=True))
     sound = alike and not any(load.void or load.trouble or not load.frames for load in loads)
-    return Beside(carrier, calls, native, other, round(median(ratios), 3), sound)
+    return Beside(name, calls, native, other, round(median(ratios), 3), sound)

@@ -24,8 +24,13 @@ not_understood = "Sorry, I did not catch that. Could you say it again?"
 """
 
 
-def bench_settings(folder: Path, base_url: str, calls: int, language: str = "en") -> Settings:
-    """Settings for `calls` calls over the provider at `base_url`; everything is kept in `folder`."""
+def bench_settings(
+    folder: Path, base_url: str, calls: int, language: str = "en", secret: str = ""
+) -> Settings:
+    """Settings for `calls` calls over the provider at `base_url`; everything is kept in `folder`.
+
+    With a `secret` callers need tokens.
+    """
     personas = folder / "personas"
     personas.mkdir(exist_ok=True)
     (personas / "bench.toml").write_text(PERSONA.format(language=language), encoding="utf-8")
@@ -44,13 +49,16 @@ def bench_settings(folder: Path, base_url: str, calls: int, language: str = "en"
             "persona.default": "bench",
             "persona.folders": str(personas),
             "store.data_dir": str(folder),
+            "door.secret": secret,
         },
     )
 
 
 async def _serve(order: dict[str, Any]) -> None:
-    settings = bench_settings(Path(order["folder"]), order["base_url"], order["calls"])
-    gateway = await make_gateway(settings)
+    secret = order.get("secret", "")
+    settings = bench_settings(Path(order["folder"]), order["base_url"], order["calls"], secret=secret)
+    # Behind a locked door everything is on: records, recordings, the watch over the loop.
+    gateway = await make_gateway(settings, keep=bool(secret))
     gateway.start()
     try:
         server = make_server(settings, gateway)

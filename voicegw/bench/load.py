@@ -4,7 +4,9 @@ It says figures of what it heard and of the server's process, and how late it wa
 """
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,8 @@ class LoadOrder:
     `path` at 127.0.0.1:`port` is the server, `pid` its process. Calls open one after the other, start to
     talk spread over `spread_s`, and are measured for `window_s` after `settle_s` more. `speech` is the
     recording they talk with (empty: none); `answers` says that the server speaks the native protocol.
-    `carrier` is the protocol of the callers.
+    `carrier` is the protocol of the callers. With `life_s` a call ends after so long, and another begins in
+    its place. `token` opens a locked door; every `scrape_s` the metrics are fetched with it (0: never).
     """
 
     port: int
@@ -45,6 +48,9 @@ class LoadOrder:
     settle_s: float
     window_s: float
     carrier: str = "native"
+    life_s: float = 0.0
+    token: str = ""
+    scrape_s: float = 0.0
 
 
 class Pace:
@@ -65,6 +71,12 @@ class Pace:
         # 7 and 20 have no common divisor: neighbours are not in neighbouring slots.
         self._slots[self._joined * 7 % SLOTS].append(caller)
         self._joined += 1
+
+    def replace(self, old: Caller, new: Caller) -> None:
+        """Pace a call in the place of one that ends."""
+        for slot in self._slots:
+            if old in slot:
+                slot[slot.index(old)] = new
 
     def _tick(self) -> None:
         step = FRAME_S / SLOTS
@@ -90,10 +102,11 @@ async def run_load(order: LoadOrder) -> Load:
     pcm = cycle(Path(order.speech) if order.speech else None)
     make, frames = CALLERS[order.carrier](pcm)
     end_of_speech = last_sound(pcm)
+    path = f"{order.path}?token={order.token}" if order.token else order.path
 
     async def connect() -> Caller:
         _, caller = await loop.create_connection(
-            lambda: make(order.path, notes, frames, end_of_speech, order.end_ms), "127.0.0.1", order.port
+            lambda: make(path, notes, frames, end_of_speech, order.end_ms), "127.0.0.1", order.port
         )
         async with asyncio.timeout(10):
             await caller.open
@@ -116,6 +129,11 @@ async def run_load(order: LoadOrder) -> Load:
     if order.speech:
         for number, caller in enumerate(callers):
             loop.call_later(order.spread_s * number / order.calls, _begin_to_talk, caller)
+    also: list[asyncio.Task[None]] = []
+    if order.life_s:
+        also.append(loop.create_task(_renew(callers, connect, pace, order)))
+    if order.scrape_s:
+        also.append(loop.create_task(_scrape(order, notes)))
     await asyncio.sleep(order.spread_s + order.settle_s)
     notes.on = pace.noting = True
     began, cpu_before = time.monotonic(), cpu_s(order.pid)
@@ -127,6 +145,11 @@ async def run_load(order: LoadOrder) -> Load:
     notes.on = pace.noting = False
     uss = uss_kb(order.pid)
     pace.stop()
+    for task in also:
+        task.cancel()
+    for task in also:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
     for caller in callers:
         caller.hang_up()
     n = order.calls
@@ -152,6 +175,34 @@ async def run_load(order: LoadOrder) -> Load:
 
 def _begin_to_talk(caller: Caller) -> None:
     caller.talks = True
+
+
+async def _renew(
+    callers: list[Caller], connect: Callable[[], Awaitable[Caller]], pace: Pace, order: LoadOrder
+) -> None:
+    """Let the oldest call end and a new one begin, again and again."""
+    while True:
+        await asyncio.sleep(order.life_s / order.calls)
+        new = await connect()
+        old = callers.pop(0)
+        pace.replace(old, new)
+        callers.append(new)
+        new.talks = bool(order.speech)
+        old.end_call()
+
+
+async def _scrape(order: LoadOrder, notes: Notes) -> None:
+    """Fetch the metrics, as Prometheus does."""
+    while True:
+        reader, writer = await asyncio.open_connection("127.0.0.1", order.port)
+        writer.write(
+            f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+            f"Authorization: Bearer {order.token}\r\n\r\n".encode()
+        )
+        if not (await reader.read()).startswith(b"HTTP/1.1 200"):
+            notes.count("metrics refused")
+        writer.close()
+        await asyncio.sleep(order.scrape_s)
 
 
 async def _warm_up(callers: list[Caller]) -> None:

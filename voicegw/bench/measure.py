@@ -8,6 +8,7 @@ import contextlib
 import importlib.metadata
 import os
 import platform
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,12 +21,18 @@ from voicegw.bench.first_sentence import first_sentences
 from voicegw.bench.load import LoadOrder, order_fields
 from voicegw.bench.processes import Child, cores
 from voicegw.bench.virtual import replay_speed
-from voicegw.config import TurnSettings
+from voicegw.config import DoorSettings, TurnSettings
+from voicegw.server.tokens import issue
 
 # Past this lateness of an agent frame (p99) a core is full: a frame has lost its own length.
 CAPACITY_LATE_MS = 20.0
 # The search for the capacity ends when two steps are this near to each other.
 NEAR = 0.12
+# What is compared with a gateway that keeps nothing: records, recordings, metrics that are fetched, tokens.
+EVERYTHING = "everything on"
+# As deploy/prometheus.yml has it.
+SCRAPE_S = 10.0
+TOKEN_S = 3600.0
 PACKAGES = ("uvicorn", "uvloop", "websockets", "webrtcvad-wheels", "aiohttp", "openai")
 
 Tell = Callable[[str], None]
@@ -33,7 +40,10 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long each load lasts, in seconds. Talking needs whole cycles of 8 s to be steady."""
+    """How long each load lasts, in seconds. Talking needs whole cycles of 8 s to be steady.
+
+    Calls that come and go live for two minutes, so that what a call costs at its end is in the figure.
+    """
 
     quick: bool
     rounds: int
@@ -41,11 +51,12 @@ class Plan:
     spread_s: float
     settle_s: float
     window_s: float
+    life_s: float  # of calls that come and go
 
 
-FULL = Plan(quick=False, rounds=3, quiet_s=6.0, spread_s=8.0, settle_s=4.0, window_s=16.0)
+FULL = Plan(quick=False, rounds=3, quiet_s=6.0, spread_s=8.0, settle_s=4.0, window_s=16.0, life_s=120.0)
 # One answer of every call, and nothing that could be called steady.
-QUICK = Plan(quick=True, rounds=1, quiet_s=0.5, spread_s=0.5, settle_s=0.0, window_s=5.0)
+QUICK = Plan(quick=True, rounds=1, quiet_s=0.5, spread_s=0.5, settle_s=0.0, window_s=5.0, life_s=24.0)
 
 
 class Bencher:
@@ -121,8 +132,37 @@ class Bencher:
 
         return _repeated(once, self._tell)
 
+    def everything_on(self, calls: int) -> Beside:
+        """Measure talking calls with everything on that an operator may want, and with nothing kept."""
+        plain: list[Load] = []
+        whole: list[Load] = []
+        for _ in range(self._plan.rounds):
+            plain.append(self._renewed(calls, kept=False))
+            whole.append(self._renewed(calls, kept=True))
+        return beside(EVERYTHING, calls, plain, whole)
+
+    def _renewed(self, calls: int, *, kept: bool) -> Load:
+        self._tell(f"{calls} calls that come and go, with {EVERYTHING if kept else 'nothing kept'}")
+        secret = secrets.token_urlsafe(32) if kept else ""
+        door = DoorSettings(secret=secret)
+        token = issue(door, "bench", ["call", "operate"], TOKEN_S) if kept else ""
+
+        def once() -> Load:
+            with self._running_gateway(calls, profiled=kept, secret=secret) as server:
+                return self._load(
+                    server,
+                    PATHS["native"],
+                    calls,
+                    talking=True,
+                    answers=True,
+                    token=token,
+                    life_s=self._plan.life_s,
+                )
+
+        return _repeated(once, self._tell)
+
     @contextlib.contextmanager
-    def _running_gateway(self, calls: int, *, profiled: bool) -> Iterator[Child]:
+    def _running_gateway(self, calls: int, *, profiled: bool, secret: str = "") -> Iterator[Child]:
         with (
             tempfile.TemporaryDirectory(prefix="voicegw-bench-") as folder,
             Child("voicegw.bench.provider", {}, self._other_cores) as provider,
@@ -131,6 +171,7 @@ class Bencher:
                 "folder": folder,
                 "base_url": provider.said()["base_url"],
                 "calls": calls,
+                "secret": secret,
                 "profile": str(self._profile.absolute()) if self._profile and profiled else "",
             }
             with Child("voicegw.bench.gateway", order, self._server_core) as server:
@@ -145,6 +186,8 @@ class Bencher:
         talking: bool,
         answers: bool,
         carrier: str = "native",
+        token: str = "",
+        life_s: float = 0.0,
     ) -> Load:
         plan = self._plan
         order = LoadOrder(
@@ -160,6 +203,9 @@ class Bencher:
             settle_s=plan.settle_s if answers and talking else min(2.0, plan.quiet_s),
             window_s=plan.window_s if answers and talking else plan.quiet_s,
             carrier=carrier,
+            life_s=life_s,
+            token=token,
+            scrape_s=SCRAPE_S if token else 0.0,
         )
         with Child("voicegw.bench.load", order_fields(order), self._other_cores) as load:
             return LOAD.validate_python(load.said())
@@ -206,3 +252,10 @@ def machine() -> Machine:
 def measure_carrier(name: str, calls: int, *, speech: Path, quick: bool, tell: Tell) -> Beside:
     """Measure what a carrier's calls cost beside native ones. Raises ConfigError, ChildFailed."""
     return Bencher(QUICK if quick else FULL, speech, tell).carrier(name, calls)
+
+
+def measure_everything_on(
+    calls: int, *, speech: Path, quick: bool, tell: Tell, profile: Path | None = None
+) -> Beside:
+    """Measure what records, recordings, metrics and tokens cost together. Raises ConfigError, ChildFailed."""
+    return Bencher(QUICK if quick else FULL, speech, tell, profile).everything_on(calls)

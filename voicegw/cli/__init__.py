@@ -392,9 +392,18 @@ def bench(
     carrier: Annotated[
         str, typer.Option(help="Measure this carrier's calls (twilio) beside native ones, and nothing else.")
     ] = "",
+    with_records: Annotated[
+        bool,
+        typer.Option("--with-records", help="Measure what records, recordings, metrics and tokens cost."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Measure what a call costs on this machine, and how late its audio is."""
+    if with_records:
+        from voicegw.cli.bench import run_records_bench
+
+        number = (calls or [100])[0]
+        raise typer.Exit(run_records_bench(number, quick=quick, as_json=json, profile=profile))
     if carrier:
         from voicegw.cli.bench import run_carrier_bench
 
