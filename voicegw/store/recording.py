@@ -57,7 +57,8 @@ class Tape:
         self._heard_at = 0
         self._gap: tuple[int, int] | None = None  # place in `_caller`, time
         self._agent: list[tuple[int, bytes]] = []
-        self._speeches: dict[int, tuple[bytearray, int]] = {}  # pcm, samples that were heard
+        # Not yet heard pcm, and how many samples of the sentence were heard.
+        self._speeches: dict[int, tuple[bytearray, int]] = {}
         self._agent_end = -JOIN_SAMPLES
         self._masked = False
         self._closed = False
@@ -90,10 +91,12 @@ class Tape:
         if found is None:
             return
         pcm, before = found
-        piece = bytes(pcm[before * SAMPLE_BYTES : samples * SAMPLE_BYTES])
+        size = max(0, samples - before) * SAMPLE_BYTES
+        piece = bytes(pcm[:size])
         if done:
             del self._speeches[speech_id]
         else:
+            del pcm[:size]
             self._speeches[speech_id] = (pcm, max(before, samples))
         if not piece or self._masked:
             return
