@@ -6,7 +6,7 @@ from call_alone import PHRASES, Talk, call_settings, heard_notice, samples
 from voicegw.call import commands as c
 from voicegw.call import events as e
 from voicegw.call import notices as n
-from voicegw.call.call import TRANSITIONS, State
+from voicegw.call.floor import TRANSITIONS, State
 from voicegw.call.settings import Phrases
 from voicegw.config import LimitSettings
 

@@ -8,7 +8,7 @@ from call_alone import PHRASES, Talk, call_settings, heard_notice
 from voicegw.call import commands as c
 from voicegw.call import events as e
 from voicegw.call import notices as n
-from voicegw.call.call import State
+from voicegw.call.floor import State
 from voicegw.call.patience import rung_after
 
 FILLED = dataclasses.replace(

@@ -15,8 +15,8 @@ from rehearsed import COUGH, GO_FORWARD, ONE_TWO_THREE, WHEN, on_virtual_time, r
 from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES
 from voicegw.call import commands as c
 from voicegw.call import events as e
-from voicegw.call.call import State
 from voicegw.call.ear import RING_FRAMES, Ear
+from voicegw.call.floor import State
 from voicegw.call.mouth import MOST_AHEAD_FRAMES, Mouth, Outgoing, SpeechSent
 from voicegw.config import LimitSettings
 from voicegw.rehearsal.caller import ScriptedCaller, Uplink, dialling

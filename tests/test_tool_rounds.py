@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from voicegw.call import commands as c
 from voicegw.call import events as e
 from voicegw.call import notices as n
-from voicegw.call.call import State
+from voicegw.call.floor import State
 from voicegw.call.settings import ToolRules
 from voicegw.call.yes_no import yes_or_no
 

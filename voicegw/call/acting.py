@@ -1,6 +1,6 @@
 """What the agent does besides talking: tools, the hand-over to a person, the outcome of the call.
 
-Decides and keeps; `call.py` carries the commands out and asks the model again.
+Decides and keeps; `answering.py` hands the commands on and asks the model again.
 """
 
 import json
