@@ -16,7 +16,16 @@ import numpy as np
 from voicegw.agents.personas import load_personas
 from voicegw.audio.pcm import SAMPLE_RATE_HZ
 from voicegw.bench.turns import sounds
-from voicegw.bench.turns.speech import Half, Samples, Voice, Word, murmurs, voices, with_hesitation
+from voicegw.bench.turns.speech import (
+    Half,
+    Samples,
+    Voice,
+    Word,
+    interruptions,
+    murmurs,
+    voices,
+    with_hesitation,
+)
 from voicegw.carriers.base import Message
 from voicegw.config import Settings, load_settings
 from voicegw.providers.build import build_providers
@@ -169,9 +178,9 @@ class Bench:
         ):
             await caller.event("ready")
             sound = sounds.narrow(voice.samples) if condition == "G.711" else voice.samples
-            begin_s, _ = caller.speak(pcm(sound), 1.2 + seed % 10 * 0.02)
-            recogniser.will_say(voice, begin_s)
-            end_s = begin_s + voice.end_s
+            from_s, _ = caller.speak(pcm(sound), 1.2 + seed % 10 * 0.02)
+            recogniser.will_say(voice, from_s)
+            begin_s, end_s = from_s + voice.begin_s, from_s + voice.end_s
             await caller.until(end_s)
             started = [told.at_s for told in caller.told("speech_started", kind="reply")]
             cut_off = any(begin_s < at < end_s for at in started)
@@ -217,8 +226,9 @@ class Bench:
             if kind == "echo":
                 recogniser.will_say(agent, started.at_s + 0.2)
             else:
-                onset_s, _ = caller.speak(pcm(sound.samples), started.at_s + rng.uniform(1.0, 2.0))
-                recogniser.will_say(sound, onset_s)
+                from_s, _ = caller.speak(pcm(sound.samples), started.at_s + rng.uniform(1.0, 2.0))
+                recogniser.will_say(sound, from_s)
+                onset_s = from_s + sound.begin_s
             until_s = onset_s + max(3.0, agent.end_s if kind == "echo" else 0.0)
             await caller.until(until_s)
             self.results.barge_ins.append(self._outcome(caller, half, kind, onset_s))
@@ -286,8 +296,8 @@ def turn_plans(half: Half, conditions: Sequence[str] = sounds.CONDITIONS) -> Ite
 
 
 def _sound(kind: Kind, half: Half, number: int) -> Voice:
-    own = [voice for voice in voices() if voice.half == half and voice.end_s > 2.4]
     if kind in ("speech", "echo"):
+        own = interruptions(half)
         return own[number % len(own)]
     if kind in ("murmur", "murmur vi"):
         some = [m for m in murmurs() if m.name.startswith("murmur-vi") == (kind == "murmur vi")]
@@ -298,7 +308,7 @@ def _sound(kind: Kind, half: Half, number: int) -> Voice:
 
 
 BARGE_INS: dict[Kind, int] = {
-    "speech": 100, "cough": 60, "murmur": 60, "murmur vi": 20, "keyboard": 40, "noise": 60, "echo": 110,
+    "speech": 200, "cough": 60, "murmur": 60, "murmur vi": 20, "keyboard": 40, "noise": 60, "echo": 110,
 }  # fmt: skip
 
 
