@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from voicegw.carriers.base import Carrier, HangUpRequest, Inbound, Message, Start
 from voicegw.errors import CarrierError
+from voicegw.server.connection import Line
 from voicegw.server.gateway import Gateway
-from voicegw.server.session import Line, Session
+from voicegw.server.session import Session
 
 QUERY_NAMES = ("external_id", "caller", "called", "persona", "language", "resume_token")
 MOST_QUERY_CHARS = 200

@@ -18,6 +18,7 @@ from voicegw.observe.quantile import Recent
 from voicegw.providers.build import Providers
 from voicegw.server.admission import Admission
 from voicegw.server.clips import Clips
+from voicegw.server.connection import Line
 from voicegw.server.door import Door
 from voicegw.server.keeping import Keeping
 from voicegw.server.links import Links
@@ -25,7 +26,7 @@ from voicegw.server.metrics import Metrics, ProcessFigures
 from voicegw.server.peers import Peers
 from voicegw.server.recovery import recover_tools
 from voicegw.server.rest import CallControl, HttpControl
-from voicegw.server.session import Line, Session
+from voicegw.server.session import Session
 from voicegw.server.ticker import Ticker
 from voicegw.server.traces import Traces
 from voicegw.server.uploads import Uploads

@@ -1,26 +1,22 @@
 """The driver of one call: carries its events and commands, and owns every task of it.
 
-Pure objects decide (`Ear`, `Call`, `Mouth`, the carrier); this file has the clock, the sockets and the
-tasks, and no rules. When `run` returns, nothing of the call lives on.
+Pure objects decide (`Ear`, `Call`, `Mouth`, the carrier); here are the clock, the tasks and no rules. The
+caller's voice comes in through `voice_in.py`, the agent's speech goes out through `speech_out.py`, both over
+`connection.py`. When `run` returns, nothing of the call lives on.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from voicegw.agents.personas import Persona
 from voicegw.agents.tools import ToolContext
-from voicegw.audio.level import for_recognition
-from voicegw.audio.noise import comfort_noise
-from voicegw.audio.pcm import FRAME_BYTES
 from voicegw.call import commands as c
 from voicegw.call import events as e
 from voicegw.call import notices as n
 from voicegw.call.call import Call
-from voicegw.call.ear import Ear
-from voicegw.call.mouth import Mouth, SpeechSent
 from voicegw.carriers.base import (
     Carrier,
     Flow,
@@ -36,12 +32,15 @@ from voicegw.errors import CarrierError
 from voicegw.observe.quantile import Recent
 from voicegw.providers.build import Providers
 from voicegw.server.clips import Clips
+from voicegw.server.connection import Connection, Line
 from voicegw.server.photos import BadPhoto, Photos
 from voicegw.server.requests import Requests
+from voicegw.server.speech_out import SpeechOut
 from voicegw.server.ticker import Ticker
 from voicegw.server.tool_runs import ToolRuns
 from voicegw.server.uploads import Uploads
 from voicegw.server.vault import Vault
+from voicegw.server.voice_in import VoiceIn
 from voicegw.server.voice_model import VoiceModel
 from voicegw.store.journal import Journal
 from voicegw.store.recording import Tape
@@ -51,18 +50,6 @@ log = logging.getLogger(__name__)
 
 # A flush a second: a killed process loses at most that much of its journal.
 FLUSH_S = 1.0
-
-
-class Line(Protocol):
-    """The sending end of a call's connection."""
-
-    def send(self, message: Message) -> None:
-        """Send a message; dropped when the connection is gone."""
-        ...
-
-    def close(self, code: int, reason: str) -> None:
-        """Close the connection behind what was sent."""
-        ...
 
 
 class Session:
@@ -94,6 +81,7 @@ class Session:
         self.start = start
         self.slot = 0  # the ticker's
         self._language = start.language or persona.call.language
+        self._connection = Connection()
         self._uploads = uploads
         self._hand_over = hand_over
         self._photos = Photos(
@@ -102,14 +90,22 @@ class Session:
             self._feed,
             self._refuse_photo,
         )
+        self._voice = VoiceIn(voice_model, tape, self._feed)
+        self._speech = SpeechOut(persona, clips, self._connection, tape, self._now, self._feed)
         self._requests = Requests(
-            call_id, persona, self._language, providers, self._patience, self._feed, self, self._photos
+            call_id,
+            persona,
+            self._language,
+            providers,
+            self._patience,
+            self._feed,
+            self._speech,
+            self._photos,
         )
         self._vault = Vault(persona.call.language)
         self._tools = ToolRuns(
             call_id, persona.tools, journal, self._feed, self._tool_context, self._vault.resolve
         )
-        self._clips = clips
         self._journal = journal
         self._ticker = ticker
         self._waits = waits
@@ -122,16 +118,10 @@ class Session:
         self._began_at = self._loop.time()
         self._flush_at = self._began_at + FLUSH_S
         self._call = Call(persona.call)
-        self._ear = Ear()
-        self._second_stage = voice_model.stream(self._second_opinion) if voice_model is not None else None
-        self._mouth = Mouth()
-        self._line: Line | None = None
-        self._carrier: Carrier | None = None
         self._lost_at: float | None = None
         self._inbox: deque[e.Event] = deque()
         self._feeding = False
         self._ticking = False
-        self._room = asyncio.Event()
         self._ended = asyncio.Event()
         # What the connection sent before `run` had its first turn on the loop.
         self._early: list[Inbound] = []
@@ -152,50 +142,47 @@ class Session:
         if self._ended.is_set():
             line.close(1000, self.end_reason)
             return
-        resumed = self._carrier is not None
-        if self._line is not None:
-            self._line.close(4409, "resumed on another connection")
-            self._line = None
+        there = self._connection
+        resumed = there.carrier is not None
+        if there.line is not None:
+            there.close(4409, "resumed on another connection")
             self._lose_line()
-        self._line, self._carrier = line, carrier
+        there.line, there.carrier = line, carrier
         self._lost_at = None
-        self._ear.start_clock(self._now())
+        self._voice.ear.start_clock(self._now())
         ready = Ready(self.call_id, self.resume_token, self.persona.name, self._language, resumed)
-        self._send(carrier.ready(ready))
+        there.send(carrier.ready(ready))
         if resumed:
             self._feed(e.CarrierBack())
-            self._mouth.resume(self._now())
-            self._pump()
+            self._speech.back()
         else:
-            self._mouth = Mouth(carrier.player)
-            self._mouth.on_frame = self._ear.echo.played
-            self._feed(
-                e.CallStarted(
-                    self.start.external_id,
-                    self.start.caller,
-                    self.start.called,
-                    self._language,
-                    dict(self.start.metadata),
-                )
-            )
-            # What is known of the caller outlives the process from here on.
-            self._journal.flush()
-            early, self._early = self._early, []
-            self.take(early)
-            messages, self._early_messages = self._early_messages, []
-            for message in messages:
-                self.received(message)
+            self._speech.begin(carrier.player, self._voice.ear.echo.played)
+            self._begin()
+
+    def _begin(self) -> None:
+        start = self.start
+        self._feed(
+            e.CallStarted(start.external_id, start.caller, start.called, self._language, dict(start.metadata))
+        )
+        # What is known of the caller outlives the process from here on.
+        self._journal.flush()
+        early, self._early = self._early, []
+        self.take(early)
+        messages, self._early_messages = self._early_messages, []
+        for message in messages:
+            self.received(message)
 
     def lost(self, line: Line) -> None:
         """The connection is gone. The call waits for another one."""
-        if self._carrier is None:
+        there = self._connection
+        if there.carrier is None:
             # It was never told `ready`: nobody knows how to come back.
             self.finish("carrier_lost")
             return
-        if line is not self._line:
+        if line is not there.line:
             return
-        self._line = None
-        if self._carrier.ends_with_line:
+        there.line = None
+        if there.carrier.ends_with_line:
             # A telephone that is gone has hung up, with or without a goodbye.
             self.hung_up_by_caller = True
             self.finish("caller")
@@ -206,21 +193,22 @@ class Session:
         self._lost_at = self._loop.time()
         now = self._now()
         self._journal.flush()
-        self._feed(*self._heard(now, at_once=True), e.CarrierLost())
-        self._mouth.rewind(now)
+        self._feed(*self._speech.heard(now, at_once=True), e.CarrierLost())
+        self._speech.lost(now)
         self._wake()
 
     def received(self, message: Message) -> None:
         """Take a message from the connection. One that is fatally wrong ends the call."""
         if self._ended.is_set():
             return
-        if self._carrier is None:
+        carrier = self._connection.carrier
+        if carrier is None:
             self._early_messages.append(message)
             return
         try:
-            items = self._carrier.parse(message)
+            items = carrier.parse(message)
         except CarrierError as error:
-            self._send(self._carrier.error(error.code, error.message, error.hint))
+            self._connection.refuse(error.code, error.message, error.hint)
             if error.fatal:
                 self.finish("carrier_error", close_code=error.close_code)
             return
@@ -228,115 +216,85 @@ class Session:
 
     def take(self, items: Sequence[Inbound]) -> None:
         """Take parsed messages."""
-        if self._carrier is None:
+        if self._connection.carrier is None:
             self._early.extend(items)
             return
         for item in items:
             if type(item) is bytes:
-                self._hear(item)
+                self._voice.hear(item, self._now())
             else:
                 self._take_other(item)
-
-    def _hear(self, pcm: bytes) -> None:
-        # Frame by frame: what the call asks for at one frame must be known to the ear at the next, or a
-        # burst would end another turn than the same audio at an even pace.
-        now = self._now()
-        if self._tape is not None:
-            self._tape.hear(pcm, now)
-        for start in range(0, len(pcm), FRAME_BYTES):
-            events = self._ear.hear(pcm[start : start + FRAME_BYTES], now)
-            if events:
-                self._feed(*events)
-            if self._second_stage is not None:
-                self._second_stage.follow(self._ear)
-
-    def _second_opinion(self, at_sample: int, p: float) -> None:
-        if not self._ended.is_set() and (events := self._ear.second_stage(at_sample, p)):
-            self._feed(*events)
 
     def _take_other(self, item: Inbound) -> None:
         match item:
             case PlayedReport():
-                self._confirm(item)
+                self._speech.confirm(item)
             case Start():
                 self._late_start(item)
             case HangUpRequest():
                 self.hung_up_by_caller = True
                 self.finish(item.reason)
             case Flow():
-                self._mouth.block(not item.on)
+                self._speech.block(not item.on)
                 self._wake()
             case PhotoPart():
                 self._photos.take(item)
             case e.Dtmf():
-                self._ear.keys_told = True
-                self._feed(item)
+                self._voice.key(item)
             case e.CallerText() | e.TransferEnded():
                 self._feed(item)
 
+    def _late_start(self, start: Start) -> None:
+        if start.persona and start.persona != self.persona.name:
+            hint = "The persona is fixed when the call begins; send start first."
+            self._connection.refuse("persona_fixed", "The call has a persona already.", hint)
+        self._feed(e.CallerDetails(start.external_id, start.caller, start.called, dict(start.metadata)))
+
     def _refuse_photo(self, error: BadPhoto) -> None:
-        if self._carrier is not None:
-            self._send(self._carrier.error(error.code, str(error), error.hint))
+        self._connection.refuse(error.code, str(error), error.hint)
 
     # Tools
 
     def _tool_context(self, key: str) -> ToolContext:
         journals = self._journal.path.parent
-        sees = self._carrier is not None and bool(self._carrier.notify(n.PhotoWanted("")))
-        link = self._photo_link if sees else None
+        link = self._photo_link if self._connection.knows(n.PhotoWanted("")) else None
         return ToolContext(self.call_id, key, self.start.caller, self._language, journals.parent, link)
 
     def _photo_link(self) -> str:
         url = self._uploads.link(self._photos)
-        if self._carrier is not None:
-            self._send(self._carrier.notify(n.PhotoWanted(url)))
+        self._connection.notify(n.PhotoWanted(url))
         return url
-
-    def _confirm(self, report: PlayedReport) -> None:
-        now = self._now()
-        samples = report.samples if report.samples is not None else 1 << 60
-        self._mouth.confirm(report.speech_id, samples, now)
-        self._feed(*self._heard(now))
-
-    def _late_start(self, start: Start) -> None:
-        if start.persona and start.persona != self.persona.name and self._carrier is not None:
-            hint = "The persona is fixed when the call begins; send start first."
-            self._send(self._carrier.error("persona_fixed", "The call has a persona already.", hint))
-        self._feed(e.CallerDetails(start.external_id, start.caller, start.called, dict(start.metadata)))
-
-    def _send(self, messages: Sequence[Message]) -> None:
-        if self._line is not None:
-            for message in messages:
-                self._line.send(message)
 
     # Commands from outside of the call
 
     @property
     def carrier_name(self) -> str:
         """The protocol of the call's connection."""
-        return self._carrier.name if self._carrier is not None else ""
+        carrier = self._connection.carrier
+        return carrier.name if carrier is not None else ""
 
     def hold(self, on: bool) -> None:
         """Let the caller hear an open line while nothing is said, or end that."""
-        self._mouth.hold(comfort_noise() if on else None)
-        self._pump()
+        self._speech.hold(on)
         self._wake()
 
     def press(self, digits: str) -> bool:
         """Press keys towards the caller's side. Returns False where the protocol has no word for it."""
-        messages = self._carrier.dtmf(digits) if self._carrier is not None else ()
-        self._send(messages)
+        carrier = self._connection.carrier
+        messages = carrier.dtmf(digits) if carrier is not None else ()
+        self._connection.send(messages)
         return bool(messages)
 
     def _transfer(self, command: c.Transfer) -> None:
         # The native protocol has the notice, and answers it with `transferred`.
-        if self._carrier is not None and not self._carrier.notify(n.PhotoWanted("")):
+        if not self._connection.knows(n.PhotoWanted("")):
             self._tools.transfer(self._hand_over(command.address))
 
     def say_transfer(self, target: str) -> bool:
         """Ask the other side to hand over. Returns False where the protocol has no word for it."""
-        messages = self._carrier.transfer(target) if self._carrier is not None else ()
-        self._send(messages)
+        carrier = self._connection.carrier
+        messages = carrier.transfer(target) if carrier is not None else ()
+        self._connection.send(messages)
         return bool(messages)
 
     def _patience(self) -> float:
@@ -354,6 +312,8 @@ class Session:
 
     def _feed(self, *events: e.Event) -> None:
         """Give events to the call, and do what it says. Events that this causes are taken in turn."""
+        if self._ended.is_set():
+            return
         self._inbox.extend(events)
         if self._feeding:
             return
@@ -380,99 +340,23 @@ class Session:
         self._wake()
 
     def _transcribe(self, command: c.Transcribe) -> None:
-        pcm = self._ear.audio(command.from_sample, command.to_sample)
-        self._requests.transcribe(command.utterance_id, for_recognition(pcm), command.prompt)
+        pcm = self._voice.recognisable(command.from_sample, command.to_sample)
+        self._requests.transcribe(command.utterance_id, pcm, command.prompt)
 
     def _speak(self, command: c.Speak) -> None:
-        clip = self._clips.get(self.persona, command.text)
-        self._mouth.expect(command.speech_id)
-        if clip is not None:
-            self._play(command.speech_id, clip)
-        else:
+        if not self._speech.speak(command):
             self._requests.speak(command.speech_id, command.spoken)
 
-    def _play_clip(self, command: c.PlayClip) -> None:
-        self._mouth.expect(command.speech_id, first=command.first)
-        clip = self._clips.phrase(self.persona, command.role, command.text)
-        if clip.text != command.text:
-            self._feed(e.StandIn(command.speech_id, clip.text))
-        self._play(command.speech_id, clip.pcm)
-
-    def _play(self, speech_id: int, pcm: bytes) -> None:
-        self._mouth.add(speech_id, pcm)
-        if self._tape is not None:
-            self._tape.say(speech_id, pcm)
-        self._feed(e.SpeechArrived(speech_id, self._mouth.finish(speech_id), True))
-
-    # The sink of TTS
-
-    async def speech_came(self, speech_id: int, pcm: bytes) -> bool:
-        """Queue audio; the first of it leaves at once. Waits while the mouth is full."""
-        samples = self._mouth.add(speech_id, pcm)
-        if not samples:
-            return False
-        if self._tape is not None:
-            self._tape.say(speech_id, pcm)
-        self._feed(e.SpeechArrived(speech_id, samples, False))
-        self._pump()
-        while not self._mouth.has_room:
-            self._room.clear()
-            await self._room.wait()
-        return True
-
-    def speech_done(self, speech_id: int) -> None:
-        """Play the sentence to its end."""
-        self._feed(e.SpeechArrived(speech_id, self._mouth.finish(speech_id), True))
-        self._pump()
-
-    def speech_failed(self, speech_id: int, code: str) -> None:
-        """Play what has come of the sentence; the call decides what follows it."""
-        self._mouth.finish(speech_id)
-        self._feed(e.SpeechFailed(speech_id, code))
-        self._pump()
-
-    def _watch(self, command: c.WatchSample) -> None:
-        self._inbox.extend(self._ear.watch(command.at_sample))
-
-    def _release(self, command: c.ReleaseAudio) -> None:
-        self._ear.release(command.before_sample)
-
-    def _pause(self, command: c.PauseSpeech) -> None:
-        now = self._now()
-        self._mouth.pause(now)
-        self._inbox.extend(self._heard(now, at_once=True))
-        if self._carrier is not None:
-            self._send(self._carrier.pause())
-
-    def _resume(self, command: c.ResumeSpeech) -> None:
-        if self._line is not None:
-            self._mouth.resume(self._now(), command.back_samples)
-        if self._carrier is not None:
-            if command.back_samples:
-                # What the other side still has of it comes again.
-                self._send(self._carrier.clear())
-            self._send(self._carrier.resume())
-
     def _clear(self, command: c.ClearSpeech) -> None:
-        now = self._now()
-        self._heard(now, at_once=True)
-        if self._tape is not None:
-            self._tape.clear(but=command.keep)
         self._requests.cancel_all("tts")
-        if command.keep:
-            self._mouth.drop_but(command.keep)
-            return
-        self._mouth.clear(now)
-        if self._carrier is not None:
-            self._send(self._carrier.clear())
+        self._speech.clear(command.keep)
 
     def _notify(self, command: c.Notify) -> None:
         if isinstance(command.notice, n.Latency):
             self._waits.add(command.notice.total_ms)
         if self._on_notice is not None:
             self._on_notice(command.notice)
-        if self._carrier is not None:
-            self._send(self._carrier.notify(command.notice))
+        self._connection.notify(command.notice)
 
     def _mask(self, command: c.MaskRecording) -> None:
         if self._tape is not None:
@@ -482,13 +366,6 @@ class Session:
         self.finish(command.reason)
 
     # Time
-
-    def _heard(self, now: int, *, at_once: bool = False) -> list[e.Played]:
-        played = self._mouth.heard(now, at_once=at_once)
-        if self._tape is not None:
-            for event in played:
-                self._tape.played(event.speech_id, event.samples, event.done, now)
-        return played
 
     def tick(self) -> None:
         """The ticker calls: send what is due, tell what was heard, fill what is missing."""
@@ -506,8 +383,7 @@ class Session:
     def _tick(self) -> None:
         now = self._now()
         if self._lost_at is None:
-            if now >= self._ear.gap_due_us:
-                self._feed(*self._ear.fill(now))
+            self._voice.fill(now)
         elif self._loop.time() >= self._lost_at + self._grace_s:
             self.finish("carrier_lost")
             return
@@ -516,30 +392,10 @@ class Session:
             self._journal.flush()
             if self._tape is not None:
                 self._tape.hand_over(now)
-        self._pump()
+        self._speech.pump()
         if self._call.wake_at is not None and now >= self._call.wake_at:
             self._feed(e.Tick())
-            self._pump()
-
-    def _pump(self) -> None:
-        """Send what is due now."""
-        line, carrier = self._line, self._carrier
-        if line is None or carrier is None:
-            return
-        now = self._now()
-        for item in self._mouth.due(now):
-            if type(item) is bytes:
-                if message := carrier.render(item):
-                    line.send(message)
-            elif type(item) is SpeechSent:
-                self._send(carrier.mark(item.speech_id))
-            elif isinstance(item, e.SpeechBegan):
-                self._feed(item)
-        played = self._heard(now)
-        if played:
-            self._feed(*played)
-        if not self._room.is_set() and self._mouth.has_room:
-            self._room.set()
+            self._speech.pump()
 
     def _wake(self) -> None:
         """Ask the ticker for the next time at which anything is to do."""
@@ -549,7 +405,7 @@ class Session:
         now = self._now()
         wishes = [self._call.wake_at]
         if self._lost_at is None:
-            wishes += [self._ear.gap_due_us, self._mouth.next_due_us(now)]
+            wishes += [self._voice.ear.gap_due_us, self._speech.next_due_us(now)]
             due = min(wish for wish in wishes if wish is not None) / 1e6 + self._began_at
         else:
             due = self._lost_at + self._grace_s
@@ -565,7 +421,7 @@ class Session:
             return
         self.end_reason = reason
         now = self._now()
-        last: list[e.Event] = [*self._heard(now, at_once=True), e.HungUp(reason)]
+        last: list[e.Event] = [*self._speech.heard(now, at_once=True), e.HungUp(reason)]
         try:
             for event in last:
                 self._journal.write(event, now)
@@ -579,15 +435,14 @@ class Session:
             log.exception("call %s: its end could not be kept", self.call_id)
         if self._tape is not None:
             self._tape.close(now)
-        if self._carrier is not None:
-            for notice in self._last_words():
-                self._send(self._carrier.notify(notice))
-            self._send(self._carrier.hang_up(reason))
+        there = self._connection
+        for notice in self._last_words():
+            there.notify(notice)
+        if there.carrier is not None:
+            there.send(there.carrier.hang_up(reason))
         self._ended.set()
         self._ticker.forget(self)
-        if self._line is not None:
-            line, self._line = self._line, None
-            line.close(close_code, reason)
+        there.close(close_code, reason)
 
     async def run(self, on_begun: Callable[[], None]) -> None:
         """Drive the call to its end. `on_begun` is called once tasks can be started."""
@@ -617,8 +472,8 @@ class Session:
 _DO: dict[type, Callable[[Session, Any], None]] = {
     c.Transcribe: Session._transcribe,
     c.CancelTranscribe: lambda session, command: session._requests.cancel("stt", command.utterance_id),
-    c.WatchSample: Session._watch,
-    c.ReleaseAudio: Session._release,
+    c.WatchSample: lambda session, command: session._voice.watch(command.at_sample),
+    c.ReleaseAudio: lambda session, command: session._voice.ear.release(command.before_sample),
     c.Ask: lambda session, command: session._requests.ask(command),
     c.Commit: lambda session, command: session._tools.commit(command),
     c.RunTool: lambda session, command: session._tools.run(command),
@@ -626,9 +481,9 @@ _DO: dict[type, Callable[[Session, Any], None]] = {
     c.Summarise: lambda session, command: session._requests.summarise(command),
     c.CancelAsk: lambda session, command: session._requests.cancel("llm", command.reply_id),
     c.Speak: Session._speak,
-    c.PlayClip: Session._play_clip,
-    c.PauseSpeech: Session._pause,
-    c.ResumeSpeech: Session._resume,
+    c.PlayClip: lambda session, command: session._speech.play_clip(command),
+    c.PauseSpeech: lambda session, command: session._speech.pause(),
+    c.ResumeSpeech: lambda session, command: session._speech.resume(command.back_samples),
     c.ClearSpeech: Session._clear,
     c.Notify: Session._notify,
     c.MaskRecording: Session._mask,
