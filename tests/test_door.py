@@ -228,22 +228,23 @@ def test_a_gateway_that_is_late_takes_no_further_call() -> None:
     admission = Admission(Settings(), lateness)
     for number in range(200):
         lateness.add(0.0005, number / 100)
-    admission.check(1)
+    admission.check(1, 2)
     for number in range(20):
         lateness.add(0.15, 2 + number / 100)
     with pytest.raises(GatewayFull, match="late") as full:
-        admission.check(1)
+        admission.check(1, 3)
     assert full.value.retry_after == 10
-    # Some seconds later that is past.
+    # Some seconds later that is past, also when no call was left that could have been on time.
+    admission.check(1, 13)
     for number in range(400):
         lateness.add(0.0005, 20 + number / 25)
-    admission.check(1)
+    admission.check(1, 36)
 
 
 def test_a_gateway_short_of_memory_takes_no_further_call() -> None:
     settings = load_settings({}, None, {"door.max_memory_mb": "1"})
     with pytest.raises(GatewayFull, match="memory"):
-        Admission(settings, Lateness()).check(0)
+        Admission(settings, Lateness()).check(0, 0)
 
 
 def test_lateness_is_counted_by_size() -> None:
@@ -251,7 +252,7 @@ def test_lateness_is_counted_by_size() -> None:
     for ms in (0.5, 1.5, 30, 3000):
         lateness.add(ms / 1000, 0)
     assert [lateness.counts[i] for i in (0, 1, 5, 10)] == [1, 1, 1, 1]
-    assert lateness.recent_ms(0.5) == 0.0  # too few to say
+    assert lateness.recent_ms(0.5, 0) == 0.0  # too few to say
 
 
 async def test_a_full_gateway_says_so_before_the_upgrade(tmp_path: Path) -> None:
@@ -262,6 +263,52 @@ async def test_a_full_gateway_says_so_before_the_upgrade(tmp_path: Path) -> None
             await connect(running.url)
         assert refused.value.response.status_code == 503
         assert refused.value.response.headers["Retry-After"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "retry_after", "limit"),
+    [
+        ("door__max_memory_mb", "1", 30, "memory"),
+        # Thirty requests a minute are one caller's.
+        ("provider__requests_a_minute", "30", 10, "quota"),
+    ],
+)
+async def test_what_is_short_is_said_before_the_upgrade(
+    tmp_path: Path, setting: str, value: str, retry_after: int, limit: str
+) -> None:
+    """A call that the gateway or its providers cannot serve well is better tried elsewhere; it is counted."""
+    async with running_gateway(tmp_path, **{setting: value}) as running:
+        async with contextlib.AsyncExitStack() as stack:
+            if limit == "quota":
+                first = await stack.enter_async_context(caller(running.url))
+                await first.send("start")
+                await first.event("ready")
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(running.url)
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"] == str(retry_after)
+        metrics = await asyncio.to_thread(urllib.request.urlopen, running.http + "/metrics")
+        assert f'voicegw_turned_away_total{{limit="{limit}"}} 1.0' in metrics.read().decode()
+        metrics.close()
+
+
+async def test_calls_in_progress_that_come_late_keep_a_further_one_out(tmp_path: Path) -> None:
+    """By the lateness that the ticker has measured, over the same port; the call in progress goes on."""
+    async with running_gateway(tmp_path) as running, caller(running.url) as someone:
+        await someone.send("start")
+        await someone.event("ready")
+        now = asyncio.get_running_loop().time()
+        for _ in range(200):
+            running.gateway.ticker.lateness.add(0.15, now)
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(running.url)
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"] == "10"
+        await someone.send("text", text="Where is my order?")
+        await someone.event("latency")
+        assert running.gateway.metrics.registry.get_sample_value(
+            "voicegw_turned_away_total", {"limit": "lateness"}
+        )
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,15 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from gateways import Caller, caller, kept_gateway
+from gateways import Caller, caller, kept_gateway, running_gateway
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client.parser import text_string_to_metric_families
 from test_records import record
 
 from voicegw.config import HookSettings
 from voicegw.errors import ConfigError
 from voicegw.observe.log import logging_to
+from voicegw.rehearsal.script import Fault
 from voicegw.server.after_call import AfterCall, is_public, signature
 from voicegw.server.metrics import code
 from voicegw.server.tokens import issue
@@ -53,7 +55,10 @@ async def test_a_call_is_seen_in_the_metrics(tmp_path: Path, system_program: Cal
         async with caller(running.url) as someone:
             await someone.send("start")
             await someone.event("ready")
-            assert 'voicegw_calls{state="in_progress"} 1.0' in await fetched(running.http + "/metrics")
+            text = await fetched(running.http + "/metrics")
+            assert 'voicegw_calls{state="in_progress"} 1.0' in text
+            # The greeting.
+            assert 'voicegw_calls{state="speaking"} 1.0' in text
         async with caller(running.url) as someone:
             await conversation(someone)
         await running.gateway.end_calls("shutdown")
@@ -82,6 +87,33 @@ async def test_a_call_is_seen_in_the_metrics(tmp_path: Path, system_program: Cal
     # Of its advice on names only this is not ours to follow: the process's own figures.
     advice = [line for line in checked.stderr.splitlines() if line.startswith("voicegw")]
     assert advice == []
+
+
+async def test_the_providers_health_and_quota_are_in_the_metrics(tmp_path: Path) -> None:
+    """A provider that fails is kept away from calls, one whose quota is used up is seen before it refuses."""
+    async with running_gateway(
+        tmp_path, tts__base_url="http://speaks.test/v1", provider__requests_a_minute="60"
+    ) as running:
+        running.provider.fail("tts", Fault(status=503), times=None)
+        async with caller(running.url) as someone:
+            await someone.send("start")
+            for _ in range(5):
+                await someone.send("text", text="Where is my order?")
+                await someone.event("rung")
+            text = await fetched(running.http + "/metrics")
+    samples = {
+        (s.name, s.labels["stage"]): (s.labels, s.value)
+        for family in text_string_to_metric_families(text)
+        for s in family.samples
+        if s.name in ("voicegw_provider_up", "voicegw_quota_headroom")
+    }
+    assert samples["voicegw_provider_up", "tts"] == (
+        {"stage": "tts", "place": "1", "provider": "speaks.test"},
+        0.0,
+    )
+    assert samples["voicegw_provider_up", "llm"][1] == 1.0
+    assert 0.0 < samples["voicegw_quota_headroom", "llm"][1] < 1.0
+    assert 0.0 <= samples["voicegw_quota_headroom", "stt"][1] <= 1.0
 
 
 async def test_metrics_are_for_operators_when_the_door_is_locked(tmp_path: Path) -> None:

@@ -80,8 +80,13 @@ class StoreError(VoicegwError):
 
 
 class GatewayFull(VoicegwError):
-    """The gateway takes no more calls now; `retry_after` says in seconds when to ask again."""
+    """The gateway takes no more calls now; `retry_after` says in seconds when to ask again.
 
-    def __init__(self, message: str, retry_after: int = 5):
+    `limit` is a word for what is short: `calls`, `lateness`, `memory`, `quota`, `draining`, or `""` when
+    another gateway said so.
+    """
+
+    def __init__(self, message: str, retry_after: int = 5, *, limit: str = ""):
         super().__init__(message)
         self.retry_after = retry_after
+        self.limit = limit

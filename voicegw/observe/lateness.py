@@ -22,18 +22,23 @@ class Lateness:
 
     def add(self, late_s: float, now: float) -> None:
         """Take one more."""
-        if now - self._since >= WINDOW_S:
-            fresh = now - self._since < 2 * WINDOW_S
-            self._before = self._recent if fresh else [0] * len(self.counts)
-            self._recent = [0] * len(self.counts)
-            self._since = now
+        self._turn(now)
         bucket = bisect_left(BOUNDS_MS, late_s * 1000)
         self.counts[bucket] += 1
         self._recent[bucket] += 1
         self.sum_s += late_s
 
-    def recent_ms(self, share: float) -> float:
+    def _turn(self, now: float) -> None:
+        """Forget what is past."""
+        if now - self._since >= WINDOW_S:
+            fresh = now - self._since < 2 * WINDOW_S
+            self._before = self._recent if fresh else [0] * len(self.counts)
+            self._recent = [0] * len(self.counts)
+            self._since = now
+
+    def recent_ms(self, share: float, now: float) -> float:
         """The bound (ms) below which `share` of the last seconds' lie; 0 while there are too few to say."""
+        self._turn(now)
         counts = [a + b for a, b in zip(self._recent, self._before, strict=True)]
         total = sum(counts)
         if total < FEWEST:

@@ -24,16 +24,19 @@ class Admission:
         self._looked_at = 0.0
         self._memory_mb = 0.0
 
-    def check(self, calls: int) -> None:
-        """Raise GatewayFull when no further call should begin; `calls` are in progress or arriving."""
+    def check(self, calls: int, now: float) -> None:
+        """Raise GatewayFull when no further call should begin; `calls` are in progress or arriving.
+
+        `now` is the loop's time.
+        """
         most = self._settings.server.max_calls
         if calls >= most:
-            raise GatewayFull(f"all {most} calls are in use", retry_after=5)
-        late_ms = self._lateness.recent_ms(0.99)
+            raise GatewayFull(f"all {most} calls are in use", retry_after=5, limit="calls")
+        late_ms = self._lateness.recent_ms(0.99, now)
         if late_ms > self._settings.door.max_late_ms:
-            raise GatewayFull(f"audio is late already ({late_ms:.0f} ms)", retry_after=10)
+            raise GatewayFull(f"audio is late already ({late_ms:.0f} ms)", retry_after=10, limit="lateness")
         if self._most_mb and self.memory_mb() > self._most_mb:
-            raise GatewayFull("memory is short", retry_after=30)
+            raise GatewayFull("memory is short", retry_after=30, limit="memory")
 
     def memory_mb(self) -> float:
         """Resident memory of this process; 0 where it cannot be read."""

@@ -54,7 +54,7 @@ async def call_without_upgrade(request: Request) -> Response:
     """What an upgrade would be answered now: a browser is not told why its WebSocket was refused."""
     gateway: Gateway = request.app.state.gateway
     try:
-        gateway.admit()
+        gateway.check_room()
     except GatewayFull as full:
         headers = {"Retry-After": str(full.retry_after), "Cache-Control": "no-store"}
         return PlainTextResponse(f"{full}\n", status_code=503, headers=headers)

@@ -115,12 +115,22 @@ class Gateway:
             self._make_clips()
 
     def admit(self) -> None:
+        """Raise GatewayFull when no further connection may begin a call, and count that."""
+        try:
+            self.check_room()
+        except GatewayFull as full:
+            self.metrics.turned_away(full.limit)
+            raise
+
+    def check_room(self) -> None:
         """Raise GatewayFull when no further connection may begin a call."""
         if self.draining:
-            raise GatewayFull("the gateway is shutting down", retry_after=5)
-        self.admission.check(self.calls + self.arrivals)
+            raise GatewayFull("the gateway is shutting down", retry_after=5, limit="draining")
+        self.admission.check(self.calls + self.arrivals, asyncio.get_running_loop().time())
         if wait_s := self.providers.room_for_call(self.calls + self.arrivals):
-            raise GatewayFull("the providers' quota holds no further call", retry_after=math.ceil(wait_s))
+            raise GatewayFull(
+                "the providers' quota holds no further call", retry_after=math.ceil(wait_s), limit="quota"
+            )
 
     def begin(self, start: Start, line: Line, carrier: Carrier) -> Session:
         """Begin a call. Raises CarrierError for an unknown persona, or when no journal can be written."""

@@ -5,6 +5,7 @@ the process when it is scraped.
 """
 
 import re
+from collections import Counter as Counting
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -60,11 +61,18 @@ class Metrics:
         self._interruptions = counter("interruptions", "The agent was interrupted")
         self._rejected = counter("rejected_utterances", "Voice that was not taken as a turn", "reason")
         self._requests = counter("provider_requests", "Requests to providers", "stage", "outcome")
+        self._turned_away = counter(
+            "turned_away", "Calls that there was no room for, by what was short", "limit"
+        )
         self._cost = counter("cost_usd", "What calls have cost")
 
     def begun(self, carrier: str) -> None:
         """A call begins."""
         self._begun.labels(carrier).inc()
+
+    def turned_away(self, limit: str) -> None:
+        """There is no room for a call."""
+        self._turned_away.labels(limit).inc()
 
     def notice(self, notice: n.Notice) -> None:
         """A call tells something about itself."""
@@ -110,8 +118,14 @@ class ProcessFigures(Collector):
     def collect(self) -> Iterator[Metric]:
         """All of them."""
         gateway = self._gateway
-        states = GaugeMetricFamily("voicegw_calls", "Calls by state", labels=["state"])
+        states = GaugeMetricFamily(
+            "voicegw_calls",
+            "Calls by state; in_progress: all of them",
+            labels=["state"],
+        )
         states.add_metric(["in_progress"], gateway.calls)
+        for state, number in Counting(session.state for session in gateway.sessions).items():
+            states.add_metric([state], number)
         states.add_metric(["arriving"], gateway.arrivals)
         yield states
         most = gateway.settings.server.max_calls
@@ -132,8 +146,24 @@ class ProcessFigures(Collector):
         for reason, count in gateway.door.refused.items():
             refused.add_metric([reason], count)
         yield refused
+        yield from self._providers()
         if gateway.keeping is not None:
             yield from self._kept()
+
+    def _providers(self) -> Iterator[Metric]:
+        labels = ["stage", "place", "provider"]
+        up = GaugeMetricFamily("voicegw_provider_up", "0 while its breaker keeps calls away", labels=labels)
+        headroom = GaugeMetricFamily(
+            "voicegw_quota_headroom", "Share of its key's allowance that is free", labels=labels
+        )
+        providers = self._gateway.providers
+        for steady in (providers.stt, providers.llm, providers.tts):
+            for place, backend in enumerate(steady.row.backends, start=1):
+                values = [steady.row.stage, str(place), backend.name]
+                up.add_metric(values, backend.breaker.state == "closed")
+                headroom.add_metric(values, backend.quota.headroom())
+        yield up
+        yield headroom
 
     def _kept(self) -> Iterator[Metric]:
         keeping = self._gateway.keeping

@@ -135,6 +135,11 @@ class Session:
         """True when the call is over, though its tasks may not be gone yet."""
         return self._ended.is_set()
 
+    @property
+    def state(self) -> str:
+        """What the call is doing, in a word: the call's state, or `away` while its connection is lost."""
+        return "away" if self._lost_at is not None else self._call.state.name.lower()
+
     # The connection
 
     def attach(self, line: Line, carrier: Carrier) -> None:
