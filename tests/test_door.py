@@ -277,7 +277,7 @@ async def test_what_is_short_is_said_before_the_upgrade(
     tmp_path: Path, setting: str, value: str, retry_after: int, limit: str
 ) -> None:
     """A call that the gateway or its providers cannot serve well is better tried elsewhere; it is counted."""
-    async with running_gateway(tmp_path, **{setting: value}) as running:
+    async with running_gateway(tmp_path, None, **{setting: value}) as running:
         async with contextlib.AsyncExitStack() as stack:
             if limit == "quota":
                 first = await stack.enter_async_context(caller(running.url))

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from forked_gateways import Forks, forked_gateways, gone
 from gateways import Caller, caller, kept_gateway
 from test_process import process
 from test_records import delivered
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from voicegw.audio.pcm import SILENT_FRAME
 from voicegw.config import StoreSettings
@@ -63,50 +64,83 @@ async def stopped(running: Process) -> None:
     assert await running.wait() == 0
 
 
+# Five data folders side by side, each with ten processes one after the other.
+LANES, KILLS = 5, 10
+
+
 @pytest.mark.timeout(180)
 async def test_no_call_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
-    """Fifty calls, each killed at another moment of its life: every one has its record, each recording plays.
+    """Fifty processes, each killed at a random moment of its calls' lives, and closed by the next one.
 
-    Ten calls begin at random moments before each of five kills; the next process closes them.
+    Each call that was told `ready` has its record, once, with what became of it; the recordings play.
     """
     chance = random.Random(20261125)
-    ready: list[str] = []
+    moments = [[chance.uniform(0.05, 2.5) for _ in range(KILLS)] for _ in range(LANES)]
+    # Some calls are killed as they begin, some in the greeting, some as they end, some when they are over.
+    lives = [[chance.uniform(0.1, 2.5) for _ in range(3)] for _ in range(LANES * KILLS)]
+    ready: dict[str, bool] = {}  # call id: the caller had hung up
 
-    async def call(url: str, after_s: float) -> None:
-        await asyncio.sleep(after_s)
-        with contextlib.suppress(ConnectionClosed, OSError, AssertionError):
-            async with caller(url) as someone:
-                await someone.send("start", caller="+84901234567")
-                ready.append(str((await someone.event("ready"))["call_id"]))
-                while True:
-                    await someone.connection.send(SILENT_FRAME * 5)
-                    await asyncio.sleep(0.1)
+    async def call(url: str, life_s: float) -> None:
+        async with caller(url) as someone:
+            await someone.send("start", caller="+84901234567")
+            call_id = str((await someone.event("ready"))["call_id"])
+            ready[call_id] = False
+            for _ in range(int(life_s / 0.1)):
+                await someone.connection.send(SILENT_FRAME * 5)
+                await asyncio.sleep(0.1)
+            ready[call_id] = True
+            await someone.send("hangup")
+            await someone.closed()
 
-    for _ in range(5):
-        async with gateway(tmp_path) as (running, url):
-            calls = [asyncio.create_task(call(url, chance.uniform(0, 2.0))) for _ in range(10)]
-            await asyncio.sleep(chance.uniform(2.0, 2.6))
-            running.kill()
-            await running.wait()
-            for each in calls:
-                each.cancel()
-            await asyncio.wait(calls)
-    async with gateway(tmp_path) as (running, _):
-        spool = tmp_path / "data" / "spool"
-        while any(spool.iterdir()):  # noqa: ASYNC110 (another process empties it)
-            await asyncio.sleep(0.05)
-        await stopped(running)
-    rows = {row["call_id"]: row for row in await kept(StoreSettings(data_dir=str(tmp_path / "data")))}
-    assert len(ready) >= 40
+    async def line(url: str, life_s: float) -> None:
+        """One call after the other, until the gateway is gone."""
+        with contextlib.suppress(ConnectionClosed, OSError, AssertionError, InvalidHandshake):
+            while True:
+                await call(url, life_s)
+
+    async def lane(number: int, forks: Forks) -> None:
+        data = tmp_path / f"data{number}"
+        for kill, moment in enumerate(moments[number]):
+            async with forks.gateway(data) as (pid, url):
+                lines = [asyncio.create_task(line(url, life)) for life in lives[number * KILLS + kill]]
+                await asyncio.sleep(moment)
+                os.kill(pid, signal.SIGKILL)
+                await gone(pid)
+                for each in lines:
+                    each.cancel()
+                await asyncio.wait(lines)
+        async with forks.gateway(data) as (pid, _):
+            while any((data / "spool").iterdir()):  # noqa: ASYNC110 (another process empties it)
+                await asyncio.sleep(0.02)
+            os.kill(pid, signal.SIGTERM)
+            await gone(pid)
+
+    async with (
+        ProviderServer(ScriptedProvider()) as provider,
+        forked_gateways(provider.base_url, tmp_path / "log") as forks,
+    ):
+        await asyncio.gather(*(lane(number, forks) for number in range(LANES)))
+    rows: dict[str, Row] = {}
+    for number in range(LANES):
+        for row in await kept(StoreSettings(data_dir=str(tmp_path / f"data{number}"))):
+            assert row["call_id"] not in rows
+            rows[row["call_id"]] = row
+    assert len(ready) >= 2 * LANES * KILLS
+    assert sum(ready.values()) >= LANES
     assert set(ready) <= set(rows)
-    assert all(rows[call_id]["outcome"] == "killed" for call_id in ready)
-    assert all(rows[call_id]["caller"] == "+84901234567" for call_id in ready)
-    recordings = [row["recording"] for row in rows.values() if row["recording"]]
-    assert recordings
-    for name in recordings:
-        sound, _ = soundfile.read(tmp_path / "data" / "recordings" / name)
+    for call_id, hung_up in ready.items():
+        row = rows[call_id]
+        # Killed between the goodbye and the journal's last line, it was killed.
+        assert row["outcome"] == "killed" or (hung_up and row["outcome"] == "caller")
+        assert row["caller"] == "+84901234567"
+    files = await asyncio.to_thread(lambda: {path.name: path for path in tmp_path.glob("data*/recordings/*")})
+    recordings = {row["recording"] for row in rows.values()} - {""}
+    # Whatever lies there is whole, and some record tells of it.
+    assert set(files) == recordings
+    assert len(recordings) >= LANES * KILLS
+    for path in files.values():
+        sound, _ = soundfile.read(path)
         assert len(sound)
-    assert not list((tmp_path / "data" / "recordings").glob("*.part"))
 
 
 class Postgres:

@@ -8,7 +8,7 @@ import re
 from collections import Counter as Counting
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from voicegw.call import notices as n
 from voicegw.observe.lateness import BOUNDS_MS, Lateness
+from voicegw.providers.policy import Row
 from voicegw.server.peers import Refused
 from voicegw.verdict.timeline import Timeline
 
@@ -157,9 +158,10 @@ class ProcessFigures(Collector):
             "voicegw_quota_headroom", "Share of its key's allowance that is free", labels=labels
         )
         providers = self._gateway.providers
-        for steady in (providers.stt, providers.llm, providers.tts):
-            for place, backend in enumerate(steady.row.backends, start=1):
-                values = [steady.row.stage, str(place), backend.name]
+        rows: tuple[Row[Any], ...] = (providers.stt.row, providers.llm.row, providers.tts.row)
+        for row in rows:
+            for place, backend in enumerate(row.backends, start=1):
+                values = [row.stage, str(place), backend.name]
                 up.add_metric(values, backend.breaker.state == "closed")
                 headroom.add_metric(values, backend.quota.headroom())
         yield up
