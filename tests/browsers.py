@@ -20,9 +20,11 @@ from aiohttp import web
 from gateways import Running, running_gateway
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from voicegw.rehearsal.provider import ScriptedProvider
 from voicegw.rehearsal.script import Script
 
 ROOT = Path(__file__).parent.parent
+AXE = ROOT / "tests" / "vendor" / "axe-core" / "axe.min.js"
 PICTURES = Path(os.environ.get("SOFTPHONE_PICTURES", ROOT / "build" / "softphone"))
 # Where the caller's voice lies in the microphone's file, seconds.
 VOICE_AT = (3.0, 7.0)
@@ -121,16 +123,22 @@ async def chromium(program: str, microphone: Path | None) -> AsyncIterator[Brows
 class Wire:
     """Stands between page and gateway: passes everything on, and keeps what the page sends."""
 
-    def __init__(self, running: Running) -> None:
-        self.running = running
-        self.provider = running.provider
+    running: Running  # where the gateway is one of `softphone`
+    provider: ScriptedProvider
+
+    def __init__(self, gateway: str) -> None:
+        """`gateway` is its address, without a slash at the end."""
+        self.gateway = gateway
         self.url = ""
         self.events: list[dict[str, Any]] = []  # from the page
         self.heard: list[dict[str, Any]] = []  # from the gateway
         self.audio = bytearray()  # from the page
+        self.order: list[str] = []  # what the page sends, message by message: "audio", or an event's type
         self.down = False
         self.quiet = False  # the gateway's audio does not reach the page
+        # What the page, and what the gateway, gets to see of the other's events.
         self.rewrite: Callable[[dict[str, Any]], dict[str, Any]] = lambda event: event
+        self.spoil: Callable[[dict[str, Any]], dict[str, Any]] = lambda event: event
         self._pages: set[web.WebSocketResponse] = set()
         self._http: aiohttp.ClientSession | None = None
 
@@ -167,7 +175,10 @@ class Wire:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._call(request)
         assert self._http is not None
-        async with self._http.get(self.running.http + request.path_qs) as answer:
+        passed = {name: request.headers[name] for name in ("Authorization",) if name in request.headers}
+        async with self._http.request(
+            request.method, self.gateway + request.path_qs, data=await request.read(), headers=passed
+        ) as answer:
             body = await answer.read()
             kept = ("Content-Type", "Cache-Control", "Content-Security-Policy", "Retry-After")
             headers = {name: answer.headers[name] for name in kept if name in answer.headers}
@@ -176,7 +187,7 @@ class Wire:
     async def _call(self, request: web.Request) -> web.StreamResponse:
         assert self._http is not None
         try:
-            gateway = await self._http.ws_connect(self.running.url)
+            gateway = await self._http.ws_connect(self.gateway + request.path_qs)
         except aiohttp.WSServerHandshakeError as refused:
             return web.Response(status=refused.status)
         page = web.WebSocketResponse(protocols=("voicegw.v1",))
@@ -188,10 +199,13 @@ class Wire:
                 async for message in page:
                     if message.type is aiohttp.WSMsgType.BINARY:
                         self.audio += message.data
+                        self.order.append("audio")
                         await gateway.send_bytes(message.data)
                     else:
-                        self.events.append(json.loads(message.data))
-                        await gateway.send_str(message.data)
+                        event = json.loads(message.data)
+                        self.events.append(event)
+                        self.order.append(event["type"])
+                        await gateway.send_str(json.dumps(self.spoil(event)))
             finally:
                 self._pages.discard(page)
                 back.cancel()
@@ -228,24 +242,37 @@ class Wire:
 async def softphone(
     browser: Browser, folder: Path, script: Script | None = None, **options: Any
 ) -> AsyncIterator[tuple[Page, Wire]]:
-    """The page, loaded, on its own gateway. Errors in the page fail the test."""
+    """The page, loaded, on its own gateway over a scripted provider. Errors in the page fail the test."""
     overrides = options.pop("settings", {})
     async with running_gateway(folder, script or quick_script(), **overrides) as running:
-        wire = Wire(running)
-        async with wire.open(), await _context(browser, options) as context:
-            page = await context.new_page()
-            page.set_default_timeout(PATIENCE_MS)
-            wrong: list[str] = []
-            page.on("pageerror", lambda error: wrong.append(str(error)))
-            page.on(
-                "console",
-                lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None,
-            )
-            await page.add_init_script(LISTEN)
-            await page.goto(wire.url)
-            await page.wait_for_selector("body[data-loaded]")
+        wire = Wire(running.http)
+        wire.running, wire.provider = running, running.provider
+        async with page_on(browser, wire, **options) as page:
             yield page, wire
-            assert not wrong, wrong
+
+
+@contextlib.asynccontextmanager
+async def page_on(browser: Browser, wire: Wire, path: str = "", **options: Any) -> AsyncIterator[Page]:
+    """The page, loaded over a wire. Errors in the page fail the test."""
+    async with wire.open(), await _context(browser, options) as context:
+        page = await context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        wrong: list[str] = []
+        watch(page, wrong)
+        await page.add_init_script(LISTEN)
+        await page.goto(wire.url + path)
+        await page.wait_for_selector("body[data-loaded]")
+        yield page
+        assert not wrong, wrong
+
+
+def watch(page: Page, wrong: list[str]) -> None:
+    """Collect what goes wrong within a page: errors, and what its policy forbids."""
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "console",
+        lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None,
+    )
 
 
 async def _context(browser: Browser, options: dict[str, Any]) -> BrowserContext:
@@ -267,3 +294,15 @@ async def picture(page: Page, name: str, *, full: bool = False) -> Path:
     path = PICTURES / f"{name}.png"
     await page.screenshot(path=path, full_page=full, animations="disabled")
     return path
+
+
+async def serious(page: Page) -> list[str]:
+    """What axe-core finds that is serious or worse, with the elements."""
+    # Not as a <script>: the page's policy forbids that, and should.
+    await page.evaluate(await asyncio.to_thread(AXE.read_text, encoding="utf-8"))
+    found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{one['id']}: {[node['target'] for node in one['nodes']]}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]

@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from voicegw.config import Settings, load_settings
+from voicegw.providers.http import ByteStreams
 from voicegw.rehearsal.provider import ScriptedProvider
 from voicegw.rehearsal.script import Script
 from voicegw.server.front import GatewayServer, make_gateway, make_server
@@ -68,17 +69,26 @@ async def _running(
     folder: Path, script: Script | None, overrides: dict[str, str], *, keep: bool
 ) -> AsyncIterator[Running]:
     provider = ScriptedProvider(script)
-    gateway = await make_gateway(settings_for(folder, **overrides), provider, keep=keep)
+    async with serving(settings_for(folder, **overrides), provider, keep=keep) as server:
+        yield Running(server.config.app.state.gateway, server, provider)  # type: ignore[union-attr]
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: Settings, streams: ByteStreams | None = None, *, keep: bool
+) -> AsyncIterator[GatewayServer]:
+    """A gateway that listens; without `streams` its providers are reached over the network."""
+    gateway = await make_gateway(settings, streams, keep=keep)
     server = make_server(gateway.settings, gateway)
     if keep:
         gateway.start()
-    serving = asyncio.create_task(server._serve())  # without uvicorn's signal handlers
+    task = asyncio.create_task(server._serve())  # without uvicorn's signal handlers
     try:
         await server.listening.wait()
-        yield Running(gateway, server, provider)
+        yield server
     finally:
         server.stop()
-        await serving
+        await task
         await gateway.close()
 
 

@@ -12,13 +12,12 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from browsers import chromium, microphone_file, picture, quick_script, softphone
+from browsers import chromium, microphone_file, picture, quick_script, serious, softphone
 from playwright.async_api import Browser, Page
 
 from voicegw.rehearsal.script import Fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 ANSWER = "Of course. May I have your order number, please? You find it in the message we sent you."
 TRẢ_LỜI = "Dạ, anh chị đọc giúp em mã đơn hàng ạ. Mã nằm trong tin nhắn bên em đã gửi."
@@ -39,18 +38,6 @@ async def deaf_browser(system_program: Callable[[str], str]) -> AsyncIterator[Br
     """A browser without a microphone, and without anybody who allows one."""
     async with chromium(system_program("chromium"), None) as running:
         yield running
-
-
-async def serious(page: Page) -> list[str]:
-    """What axe-core finds that is serious or worse, with the elements."""
-    # Not as a <script>: the page's policy forbids that, and should.
-    await page.evaluate(await asyncio.to_thread(AXE.read_text, encoding="utf-8"))
-    found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    return [
-        f"{one['id']}: {[node['target'] for node in one['nodes']]}"
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
 
 
 def natural_script(answer: str) -> Any:

@@ -33,7 +33,7 @@ from voicegw.server.recordings import recording_routes
 from voicegw.server.routes import NATIVE
 from voicegw.server.socket import CallSocket
 from voicegw.server.webhooks import webhook_routes
-from voicegw.web.softphone import softphone_routes
+from voicegw.web.softphone import softphone_routes, static_files
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +65,12 @@ async def call_without_upgrade(request: Request) -> Response:
 def make_app(gateway: Gateway) -> Starlette:
     """The HTTP routes around a gateway."""
     audiosocket = AudioSocketPort(gateway)
+    assets = static_files()
     routes = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route(NATIVE.path, call_without_upgrade),
-        *softphone_routes(gateway.personas, gateway.settings.persona.default),
+        *softphone_routes(assets, gateway.personas, gateway.settings.persona.default),
         *webhook_routes(),
         *operator_routes(),
         *recording_routes(),
@@ -79,6 +80,7 @@ def make_app(gateway: Gateway) -> Starlette:
     ]
     app = Starlette(routes=routes, middleware=[Middleware(Policy)])
     app.state.audiosocket = audiosocket
+    app.state.assets = assets
     app.state.gateway = gateway
     return app
 

@@ -99,6 +99,13 @@ class Photos:
             if path is not None and self._group is not None:
                 self._group.create_task(self._look(path, part.text))
 
+    def forget_parts(self) -> None:
+        """The connection is lost: a photo that was not whole is sent again from its beginning, or never."""
+        for path in self._uploads.values():
+            if path is not None:
+                path.unlink(missing_ok=True)
+        self._uploads.clear()
+
     def _append(self, part: PhotoPart) -> Path | None:
         if part.photo_id not in self._uploads:
             if sum(path is not None for path in self._uploads.values()) >= MOST_UPLOADS:

@@ -198,6 +198,7 @@ class Session:
         self._lost_at = self._loop.time()
         now = self._now()
         self._journal.flush()
+        self._photos.forget_parts()
         self._feed(*self._speech.heard(now, at_once=True), e.CarrierLost())
         self._speech.lost(now)
         self._wake()

@@ -8,10 +8,11 @@ import secrets
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from voicegw.server.photos import MOST_BYTES, BadPhoto, Photos, too_large
+from voicegw.web.assets import Assets
 
 if TYPE_CHECKING:
     from voicegw.server.gateway import Gateway
@@ -19,20 +20,6 @@ if TYPE_CHECKING:
 LINK_S = 600.0
 PATH = "/v1/photos/"
 MOST_LINKS = 10_000
-
-_PAGE = """<!doctype html><html><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Photo</title><style>body{font:1.2rem system-ui;margin:2rem;max-width:30rem}</style>
-<p>Send one photo to your call. / Gửi một ảnh vào cuộc gọi.</p>
-<p><input type="file" accept="image/*" id="file"></p><p id="told" role="status"></p>
-<script>
-const told = document.getElementById("told");
-document.getElementById("file").onchange = async (event) => {
-  told.textContent = "…";
-  const answer = await fetch(location.href, {method: "POST", body: event.target.files[0]});
-  const body = await answer.json();
-  told.textContent = answer.ok ? "✓" : body.message + " " + body.hint;
-};
-</script></html>"""
 
 
 class Uploads:
@@ -72,11 +59,15 @@ class Uploads:
 
 
 async def page(request: Request) -> Response:
-    """A form for the photo."""
+    """A page that takes the photo, or says that the link is used up."""
     gateway: Gateway = request.app.state.gateway
+    assets: Assets = request.app.state.assets
+    answer = assets.page(request, "upload.html")
     if not gateway.uploads.open(request.path_params["token"]):
-        return _error(404, "unknown_link", "This link is not good any more.", "Ask for a new one.")
-    return HTMLResponse(_PAGE)
+        answer.status_code = 404
+    # Whether the link still holds is not in the page's tag.
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 async def upload(request: Request) -> Response:

@@ -42,7 +42,7 @@ def read_asset(path: Path) -> Asset:
 
 
 class Assets:
-    """All files of `folder`, read once. `index.html` names the others by `/assets/DIGEST/`."""
+    """All files of `folder`, read once. Pages (`.html`) name the others by `/assets/DIGEST/`."""
 
     def __init__(self, folder: Path) -> None:
         paths = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
@@ -51,16 +51,22 @@ class Assets:
         for name, asset in self._files.items():
             digest.update(f"{name}\0{len(asset.data)}\0".encode() + asset.data)
         self.digest = digest.hexdigest()[:16]
-        page = self._files.pop("index.html").data.replace(b"{{assets}}", f"/assets/{self.digest}".encode())
-        self._page = Asset(page, gzip.compress(page, 9, mtime=0), "text/html; charset=utf-8")
+        self._pages: dict[str, Asset] = {}
+        for name in [name for name in self._files if name.endswith(".html")]:
+            page = self._files.pop(name).data.replace(b"{{assets}}", f"/assets/{self.digest}".encode())
+            self._pages[name] = Asset(page, gzip.compress(page, 9, mtime=0), "text/html; charset=utf-8")
 
-    async def page(self, request: Request) -> Response:
-        """Serve `index.html`: asked for anew each time, sent only when it has changed."""
+    async def index(self, request: Request) -> Response:
+        """Serve `index.html`."""
+        return self.page(request, "index.html")
+
+    def page(self, request: Request, name: str) -> Response:
+        """Answer with a page: asked for anew each time, sent only when it has changed."""
         tag = f'"{self.digest}"'
         headers = {"Cache-Control": "no-cache", "ETag": tag, "Content-Security-Policy": CSP}
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        return _answer(request, self._page, headers)
+        return _answer(request, self._pages[name], headers)
 
     async def file(self, request: Request) -> Response:
         """Serve another file. One of another version is not there."""

@@ -16,9 +16,13 @@ from voicegw.web.assets import Assets, read_asset
 HERE = Path(__file__).parent
 
 
-def softphone_routes(personas: Mapping[str, Persona], default: str) -> list[Route]:
+def static_files() -> Assets:
+    """Read the softphone's files."""
+    return Assets(HERE / "static")
+
+
+def softphone_routes(assets: Assets, personas: Mapping[str, Persona], default: str) -> list[Route]:
     """Return the routes. `default` is the persona of a call that names none."""
-    assets = Assets(HERE / "static")
     offered = {
         "version": __version__,
         "protocol": PROTOCOL_VERSION,
@@ -45,7 +49,7 @@ def softphone_routes(personas: Mapping[str, Persona], default: str) -> list[Rout
         return Response(asset.data, media_type=asset.media_type, headers=headers)
 
     return [
-        Route("/", assets.page),
+        Route("/", assets.index),
         Route("/assets/{digest}/{name:path}", assets.file),
         Route("/api/personas", list_personas),
         Route("/api/samples", list_samples),

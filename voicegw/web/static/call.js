@@ -1,5 +1,5 @@
 // One call: the audio graph, the connection's worker, and what both say, as events for the page.
-// Draws nothing. Events: state, wire, caller, agent, progress, began, cleared, sample, kept, problem, ended.
+// Draws nothing. Events: state, wire, caller, agent, progress, began, cleared, photo, sample, problem, ended.
 import { Problem, endProblem, microphoneProblem, whyRefused } from "./problems.js";
 import { SampleCaller } from "./sample-caller.js";
 import { TwoTracks } from "./recording.js";
@@ -83,7 +83,7 @@ export class Call extends EventTarget {
   }
 
   #openLine(start) {
-    this.worker = new Worker(url("link-worker.js"));
+    this.worker = new Worker(url("link-worker.js"), { type: "module" });
     const ports = [this.microphone, this.playback].map((node) => {
       const { port1, port2 } = new MessageChannel();
       node.port.postMessage({ line: port1 }, [port1]);
@@ -97,13 +97,14 @@ export class Call extends EventTarget {
     window.addEventListener("offline", this.offline);
   }
 
-  #line({ wire, firstSent, sent, at, lost, closed }) {
+  #line({ wire, firstSent, sent, at, lost, closed, photo }) {
     if (wire) this.#wire(wire, firstSent);
     if (sent) this.tracks.keep("caller", at - this.#originOr(at), sent);
     if (lost) {
       this.exact = false;
       this.#go("reconnecting", lost);
     }
+    if (photo) this.#tell("photo", photo);
     if (closed) this.#closed(closed);
   }
 
@@ -203,6 +204,12 @@ export class Call extends EventTarget {
 
   send(event) {
     this.worker?.postMessage({ send: event });
+  }
+
+  /** Send a photo, a Blob, and what is asked about it; `photo` events tell {id, share} of it that has gone. */
+  async photo(id, blob, text) {
+    const bytes = await blob.arrayBuffer();
+    this.worker?.postMessage({ photo: { id, bytes, type: blob.type, text } }, [bytes]);
   }
 
   hangUp() {

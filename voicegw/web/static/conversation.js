@@ -15,6 +15,7 @@ export class Conversation {
   reset() {
     this.list.replaceChildren();
     this.partial = null;
+    this.photos = []; // {item, way}
     this.reply = null; // {id, item, text, sentences: [{id, words, length}]}
     this.sentences = new Map();
     this.perChar = FIRST_GUESS;
@@ -65,11 +66,40 @@ export class Conversation {
     this.lines.push({ at, side: "you", text });
   }
 
-  photo(canvas, at) {
+  /** Show a photo that is being sent; returns its id. */
+  photo(canvas, text, at) {
     const item = this.#turn("caller", word("source_photo"), at);
     canvas.className = "shown";
-    this.#stick(() => item.append(canvas));
-    this.lines.push({ at, side: "you", text: `[${word("photo")}]` });
+    const way = element("p", { className: "small way", role: "status", text: word("photo_sending", { percent: 0 }) });
+    this.#stick(() => item.append(canvas, way));
+    this.photos.push({ item, way });
+    this.lines.push({ at, side: "you", text: `[${word("photo")}] ${text}`.trim() });
+    return this.photos.length - 1;
+  }
+
+  photoSent(id, share) {
+    const photo = this.photos[id];
+    if (share < 1) photo.way.textContent = word("photo_sending", { percent: Math.round(100 * share) });
+    else photo.way.hidden = true;
+  }
+
+  /** The gateway has refused the newest photo. */
+  photoRefused(why) {
+    const photo = this.photos.at(-1);
+    if (!photo) return;
+    photo.item.classList.add("refused");
+    photo.way.className = "warn";
+    photo.way.hidden = false;
+    photo.way.textContent = why;
+  }
+
+  /** The agent asks for a photo: by a button here, or by its link, for instance from a telephone. */
+  photoWanted(link, choose) {
+    const button = element("button", { type: "button", className: "quiet", text: word("send_a_photo") });
+    button.addEventListener("click", choose);
+    const address = element("a", { href: link, target: "_blank", rel: "noopener", text: word("photo_link") });
+    const way = element("p", { className: "row-start" }, button, address);
+    this.#stick(() => this.list.append(element("li", { className: "wanted" }, element("p", { text: word("photo_wanted") }), way)));
   }
 
   note(text, kind = "") {

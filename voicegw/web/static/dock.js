@@ -29,7 +29,7 @@ export class Dock {
     $("take").addEventListener("click", () => this.#openCamera());
     $("shoot").addEventListener("click", () => this.#take($("viewfinder")));
     $("photo-cancel").addEventListener("click", () => this.#open("photo-panel", false));
-    $("photo-send").addEventListener("click", () => this.#send());
+    $("photo-ask").addEventListener("submit", (event) => this.#send(event));
     document.addEventListener("keydown", (event) => this.#pressed(event));
     document.addEventListener("paste", (event) => this.#dropped(event, event.clipboardData));
     document.addEventListener("dragover", (event) => this.#running && event.preventDefault());
@@ -107,9 +107,10 @@ export class Dock {
     $("camera").hidden = true;
     $("preview").hidden = true;
     $("photo-problem").textContent = "";
+    $("photo-text").value = "";
   }
 
-  photoFailed(text) {
+  #photoFailed(text) {
     $("photo-problem").textContent = text;
   }
 
@@ -117,7 +118,7 @@ export class Dock {
     try {
       this.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } } });
     } catch {
-      this.photoFailed(word("camera_refused"));
+      this.#photoFailed(word("camera_refused"));
       return;
     }
     $("viewfinder").srcObject = this.stream;
@@ -133,7 +134,7 @@ export class Dock {
     try {
       this.taken = await shrink(source);
     } catch (error) {
-      this.photoFailed(word(error.message));
+      this.#photoFailed(word(error.message));
       return;
     }
     this.stream?.getTracks().forEach((track) => track.stop());
@@ -144,7 +145,7 @@ export class Dock {
     $("photo-ways").hidden = true;
     $("camera").hidden = true;
     $("preview").hidden = false;
-    $("photo-send").focus();
+    $("photo-text").focus();
   }
 
   #dropped(event, data) {
@@ -155,12 +156,16 @@ export class Dock {
     this.#take(file);
   }
 
-  #send() {
+  #send(event) {
+    event.preventDefault();
     if (!this.taken) return;
-    const { dataUrl, canvas } = this.taken;
-    this.call()?.send({ type: "image", data: dataUrl, media_type: "image/jpeg" });
-    this.sent(canvas);
+    this.sent(this.taken, $("photo-text").value.trim());
     this.#open("photo-panel", false);
     $("photo-open").focus();
+  }
+
+  /** Let the caller choose a photo: the agent asks for one. */
+  askForPhoto() {
+    this.#open("photo-panel", true);
   }
 }

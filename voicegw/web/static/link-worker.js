@@ -1,5 +1,6 @@
 // The connection of a call, in a worker: audio goes between the socket and the audio worklets without
 // passing through the page, so that drawing never delays it. Comes back by itself when it breaks.
+import { PhotoLine } from "./photo-line.js";
 
 const PROTOCOL = "voicegw.v1";
 // As long as the gateway keeps a call that has lost its connection (server.resume_grace_s).
@@ -32,6 +33,8 @@ const isOpen = () => socket !== null && socket.readyState === WebSocket.OPEN;
 function send(event) {
   if (isOpen()) socket.send(JSON.stringify(event));
 }
+
+const photos = new PhotoLine(send, (photo) => tell({ photo }));
 
 function connect() {
   const mine = new WebSocket(url, PROTOCOL);
@@ -91,6 +94,7 @@ function closed(code, reason) {
   if (!lostAt) {
     lostAt = Date.now();
     firstSent = null;
+    photos.again();
     // What was not heard is sent again by the gateway.
     playback.postMessage({ clear: true });
     tell({ lost: { until: lostAt + COME_BACK_MS } });
@@ -121,6 +125,7 @@ function hear({ pcm, at }) {
     if (firstSent === null && !lostAt && tries === 0) firstSent = at;
     socket.send(pcm);
     tell({ sent: pcm, at }, [pcm]);
+    if (token && !lostAt) photos.next(socket.bufferedAmount);
   }
 }
 
@@ -134,6 +139,8 @@ onmessage = ({ data }) => {
     connect();
   } else if (data.send) {
     send(data.send);
+  } else if (data.photo) {
+    photos.add(data.photo);
   } else if (data.offline) {
     if (isOpen()) drop();
   } else if (data.hangUp) {

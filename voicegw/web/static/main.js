@@ -29,10 +29,10 @@ let files = []; // addresses of what can be saved
 
 const dock = new Dock({
   call: () => call,
-  photo: (canvas) => {
-    conversation.photo(canvas, call.now);
+  photo: ({ blob, canvas }, text) => {
+    const id = conversation.photo(canvas, text, call.now);
+    call.photo(id, blob, text);
     timeLine.mark("typed", call.now);
-    waits.begin(call.now);
   },
   changed: showStatus,
 });
@@ -184,6 +184,11 @@ const TOLD = {
     conversation.progress(speech, played);
   },
   cleared() {},
+  photo({ id, share }) {
+    conversation.photoSent(id, share);
+    // With a question it interrupts, and is answered at once; without one it waits for the agent's last word.
+    if (share === 1 && floor === "none") waits.begin(call.now);
+  },
   sample({ turn, of }) {
     if (turn) happened(word("sample_turn", { turn, of }), "quiet");
   },
@@ -265,6 +270,10 @@ const WIRE = {
     happened(word(`transfer_${status}`, { target }), "transfer");
     conversation.note(word(`transfer_${status}`, { target }));
   },
+  photo_wanted({ url }) {
+    const link = ownAddress(url);
+    if (link) conversation.photoWanted(link, () => dock.askForPhoto());
+  },
   cost({ usd }) {
     const digits = usd < 0.1 ? 4 : 2;
     $("cost").textContent = new Intl.NumberFormat(tongue, { style: "currency", currency: "USD", minimumFractionDigits: digits, maximumFractionDigits: digits }).format(usd);
@@ -275,17 +284,22 @@ const WIRE = {
     $("verdict").hidden = false;
   },
   recording({ url }) {
-    // Only from this gateway, whatever the event says.
-    const address = new URL(url, location.href);
-    if (address.origin !== location.origin) return;
-    $("kept").href = address.href;
+    const link = ownAddress(url);
+    if (!link) return;
+    $("kept").href = link;
     $("kept").hidden = false;
   },
   error({ code, message, hint }) {
-    if (code === "image_not_supported") dock.photoFailed(`${message} ${hint}`);
-    conversation.note(word("gateway_says", { message, hint }), "warn");
+    if (hasWord(`photo_refused_${code}`)) conversation.photoRefused(word(`photo_refused_${code}`));
+    else conversation.note(word("gateway_says", { message, hint }), "warn");
   },
 };
+
+// Links lead to this gateway only, whatever an event says.
+function ownAddress(url) {
+  const address = new URL(url, location.href);
+  return address.origin === location.origin ? address.href : "";
+}
 
 function happened(text, kind, more = "") {
   const line = element("li", { className: kind }, element("span", { className: "figure when", text: clock(call.now) }), element("span", { text }), element("span", { className: "more", text: more }));

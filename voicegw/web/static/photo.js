@@ -2,12 +2,12 @@
 
 export const MOST_BYTES = 20_000_000;
 export const TYPES = ["image/png", "image/jpeg", "image/webp", "image/gif"];
-// An event may have 65,536 bytes; base64 takes 4 for 3, and the event itself some.
-const MOST_DATA_URL = 64_000;
-// From the best that may fit to what always does; a page of print is legible at the first.
-const TRIES = [1280, 1024, 896, 768, 640, 512].flatMap((edge) => [0.75, 0.6, 0.45].map((quality) => ({ edge, quality })));
+// Models look at a short side of 768 px and a long one of 2048: the gateway would throw away the rest.
+const SHORT_SIDE = 768;
+const LONG_SIDE = 2048;
+const QUALITY = 0.85;
 
-/** {dataUrl, canvas} of an image file or a video frame. Throws an Error whose message is a code. */
+/** {blob, canvas} of an image file or a video frame. Throws an Error whose message is a code. */
 export async function shrink(source) {
   if (source instanceof Blob) {
     if (!TYPES.includes(source.type)) throw new Error("photo_type");
@@ -19,20 +19,16 @@ export async function shrink(source) {
   } catch {
     throw new Error("photo_broken");
   }
-  try {
-    for (const { edge, quality } of TRIES) {
-      const canvas = scaled(bitmap, edge);
-      const dataUrl = canvas.toDataURL("image/jpeg", quality);
-      if (dataUrl.length <= MOST_DATA_URL) return { dataUrl, canvas };
-    }
-  } finally {
-    bitmap.close();
-  }
-  throw new Error("photo_size");
+  const canvas = scaled(bitmap);
+  bitmap.close();
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
+  if (!blob) throw new Error("photo_broken");
+  return { blob, canvas };
 }
 
-function scaled(bitmap, edge) {
-  const scale = Math.min(1, edge / Math.max(bitmap.width, bitmap.height));
+function scaled(bitmap) {
+  const [short, long] = [bitmap.width, bitmap.height].sort((a, b) => a - b);
+  const scale = Math.min(1, SHORT_SIDE / short, LONG_SIDE / long);
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(bitmap.width * scale));
   canvas.height = Math.max(1, Math.round(bitmap.height * scale));
