@@ -135,6 +135,7 @@ class Wire:
         self.audio = bytearray()  # from the page
         self.order: list[str] = []  # what the page sends, message by message: "audio", or an event's type
         self.down = False
+        self.plain = False  # upgrades are answered as by a proxy that does not know them
         self.quiet = False  # the gateway's audio does not reach the page
         # What the page, and what the gateway, gets to see of the other's events.
         self.rewrite: Callable[[dict[str, Any]], dict[str, Any]] = lambda event: event
@@ -172,7 +173,7 @@ class Wire:
             return web.Response()
         if request.path == "/tap.js":
             return web.Response(text=TAP, content_type="text/javascript")
-        if request.headers.get("Upgrade", "").lower() == "websocket":
+        if request.headers.get("Upgrade", "").lower() == "websocket" and not self.plain:
             return await self._call(request)
         assert self._http is not None
         passed = {name: request.headers[name] for name in ("Authorization",) if name in request.headers}

@@ -15,7 +15,9 @@ import pytest_asyncio
 from browsers import chromium, microphone_file, picture, quick_script, serious, softphone
 from playwright.async_api import Browser, Page
 
+from voicegw.config import DoorSettings
 from voicegw.rehearsal.script import Fault
+from voicegw.server.tokens import issue
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -185,6 +187,49 @@ async def test_a_full_gateway_is_told_from_one_that_is_gone(browser: Browser, tm
         wire.down = True
         await page.click("#problem-do")
         await page.wait_for_selector('#problem[data-code="unreachable"]')
+
+
+async def test_a_gateway_with_a_door_asks_for_a_token(browser: Browser, tmp_path: Path) -> None:
+    """Without one, with a wrong one, with one from the address; and the call comes back by its own."""
+    secret = "a-secret-for-tests-which-is-long-enough"
+    async with softphone(browser, tmp_path, settings={"door__secret": secret}) as (page, wire):
+        await page.click("#call")
+        assert await problem(page) == "token_needed"
+        assert await serious(page) == []
+        await picture(page, "light-12-token")
+        await page.click("#problem-do")
+        await page.keyboard.type("not a token")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector('#problem[data-code="token_wrong"]')
+        operator = issue(DoorSettings(secret=secret), "x", ["operate"], 60)
+        await page.fill("#token", operator)
+        await page.click("#call")
+        await page.wait_for_selector('#problem[data-code="not_allowed"]')
+        once = issue(DoorSettings(secret=secret), "x", ["call"], 60, once=True)
+        await page.goto("about:blank")
+        await page.goto(f"{wire.url}#token={once}")
+        await page.wait_for_selector("body[data-loaded]")
+        assert "token" not in page.url
+        await page.click("#call")
+        await page.wait_for_selector('body[data-state="talking"] .turn.agent')
+        # A token that opens one connection is used up now; what lets the call go on is its own.
+        await wire.cut()
+        await page.wait_for_selector('body[data-state="reconnecting"]')
+        wire.down = False
+        await page.wait_for_selector('body[data-state="talking"]')
+        await page.click("#hang-up")
+        await page.click("#again")
+        await page.wait_for_selector('#problem[data-code="token_wrong"]')
+
+
+async def test_a_wire_that_takes_no_websocket_is_told_from_a_gateway_that_is_gone(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """A proxy that drops the upgrade is the usual mistake of an installation."""
+    async with softphone(browser, tmp_path) as (page, wire):
+        wire.plain = True
+        await page.click("#call")
+        assert await problem(page) == "blocked"
 
 
 async def test_a_gateway_of_another_version_is_noticed(browser: Browser, tmp_path: Path) -> None:

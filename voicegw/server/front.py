@@ -28,11 +28,12 @@ from voicegw.server.gateway import Gateway
 from voicegw.server.keeping import Keeping
 from voicegw.server.metrics import metrics_routes
 from voicegw.server.operator import operator_routes
+from voicegw.server.peers import Refused
 from voicegw.server.policy import Policy
 from voicegw.server.recordings import recording_routes
 from voicegw.server.routes import NATIVE
 from voicegw.server.socket import CallSocket
-from voicegw.server.webhooks import webhook_routes
+from voicegw.server.webhooks import handshake_of, webhook_routes
 from voicegw.web.softphone import softphone_routes, static_files
 
 log = logging.getLogger(__name__)
@@ -53,12 +54,19 @@ async def readyz(request: Request) -> Response:
 async def call_without_upgrade(request: Request) -> Response:
     """What an upgrade would be answered now: a browser is not told why its WebSocket was refused."""
     gateway: Gateway = request.app.state.gateway
+    headers = {"Cache-Control": "no-store"}
     try:
+        peer = handshake_of(request, gateway.settings).peer
+        gateway.door.check_request("call", request.headers.get("authorization", ""), peer)
         gateway.check_room()
+    except Refused as refused:
+        if refused.retry_after:
+            headers["Retry-After"] = str(refused.retry_after)
+        return PlainTextResponse(f"{refused}\n", status_code=refused.status, headers=headers)
     except GatewayFull as full:
-        headers = {"Retry-After": str(full.retry_after), "Cache-Control": "no-store"}
+        headers["Retry-After"] = str(full.retry_after)
         return PlainTextResponse(f"{full}\n", status_code=503, headers=headers)
-    headers = {"Upgrade": "websocket", "Cache-Control": "no-store"}
+    headers["Upgrade"] = "websocket"
     return PlainTextResponse("Calls come by WebSocket.\n", status_code=426, headers=headers)
 
 
@@ -70,7 +78,9 @@ def make_app(gateway: Gateway) -> Starlette:
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route(NATIVE.path, call_without_upgrade),
-        *softphone_routes(assets, gateway.personas, gateway.settings.persona.default),
+        *softphone_routes(
+            assets, gateway.personas, gateway.settings.persona.default, locked=gateway.door.locked
+        ),
         *webhook_routes(),
         *operator_routes(),
         *recording_routes(),

@@ -21,12 +21,15 @@ def static_files() -> Assets:
     return Assets(HERE / "static")
 
 
-def softphone_routes(assets: Assets, personas: Mapping[str, Persona], default: str) -> list[Route]:
-    """Return the routes. `default` is the persona of a call that names none."""
+def softphone_routes(
+    assets: Assets, personas: Mapping[str, Persona], default: str, *, locked: bool
+) -> list[Route]:
+    """Return the routes. `default` is the persona of a call that names none; `locked`: a token is needed."""
     offered = {
         "version": __version__,
         "protocol": PROTOCOL_VERSION,
         "default": default,
+        "locked": locked,
         "personas": [
             {"name": name, "language": p.call.language, "greeting": p.call.phrases.greeting}
             for name, p in personas.items()

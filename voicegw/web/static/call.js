@@ -37,7 +37,8 @@ export class Call extends EventTarget {
    * Begin. `source`: "microphone", "silence" (the caller types), or a sample {url}. Throws Problem.
    * Must be called from a click: browsers let a page sound only then.
    */
-  async begin({ persona, language, source, microphone, speaker }) {
+  async begin({ persona, language, source, microphone, speaker, token }) {
+    this.token = token;
     this.#go("ringing");
     try {
       await this.#openAudio(source, microphone, speaker);
@@ -91,6 +92,8 @@ export class Call extends EventTarget {
     });
     const address = new URL(PATH, location.href);
     address.protocol = address.protocol.replace("http", "ws");
+    // A browser's WebSocket can send no header.
+    if (this.token) address.searchParams.set("token", this.token);
     this.worker.onmessage = ({ data }) => this.#line(data);
     this.worker.postMessage({ open: { url: address.href, start, ports } }, ports);
     this.offline = () => this.worker.postMessage({ offline: true });
@@ -152,7 +155,7 @@ export class Call extends EventTarget {
 
   async #closed({ code, begun, gaveUp }) {
     if (this.state === "ended") return;
-    const problem = gaveUp ? new Problem("lost") : begun ? endProblem(this.reason, code) : await whyRefused(PATH);
+    const problem = gaveUp ? new Problem("lost") : begun ? endProblem(this.reason, code) : await whyRefused(PATH, this.token);
     await this.#end(code === 1008 ? new Problem("unknown_persona") : problem);
   }
 

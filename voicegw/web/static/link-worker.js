@@ -37,13 +37,15 @@ function send(event) {
 const photos = new PhotoLine(send, (photo) => tell({ photo }));
 
 function connect() {
-  const mine = new WebSocket(url, PROTOCOL);
+  // The door lets a call that goes on in by its own token, which it looks for in the address.
+  const address = token ? `${url.split("?")[0]}?resume_token=${token}` : url;
+  const mine = new WebSocket(address, PROTOCOL);
   socket = mine;
   mine.binaryType = "arraybuffer";
   timer = setTimeout(() => mine === socket && mine.readyState === WebSocket.CONNECTING && mine.close(), ATTEMPT_MS);
   mine.onopen = () => {
     clearTimeout(timer);
-    if (mine === socket) send(token ? { type: "start", resume_token: token } : first);
+    if (mine === socket && !token) send(first);
   };
   mine.onmessage = ({ data }) => mine === socket && receive(data);
   mine.onclose = ({ code, reason }) => {

@@ -15,7 +15,7 @@ const timeLine = new TimeLine($("time-line"));
 const conversation = new Conversation($("turns"), document.querySelector(".scroll"));
 const LANGUAGES = ["vi", "en"];
 
-let offered = { personas: [], default: "" };
+let offered = { personas: [], default: "", locked: false };
 let samples = [];
 let call = null;
 let lastSource = null;
@@ -94,8 +94,31 @@ async function begin() {
   } catch {
     showProblem(new Problem("unreachable"));
   }
+  $("token-field").hidden = !offered.locked;
+  $("token").value = keptToken();
   showWords();
   document.body.dataset.loaded = "yes";
+}
+
+// A token comes with the address (#token=…, which no server is sent) or is typed; it is kept as long as the tab.
+const TOKEN = "voicegw.token";
+function keptToken() {
+  const [, given] = location.hash.match(/^#token=(.+)$/) ?? [];
+  if (given) history.replaceState(null, "", location.pathname + location.search);
+  try {
+    if (given) sessionStorage.setItem(TOKEN, decodeURIComponent(given));
+    return sessionStorage.getItem(TOKEN) ?? "";
+  } catch {
+    return given ? decodeURIComponent(given) : "";
+  }
+}
+
+function keepToken() {
+  try {
+    sessionStorage.setItem(TOKEN, $("token").value.trim());
+  } catch {
+    // Not kept, then.
+  }
 }
 
 // The call
@@ -128,6 +151,7 @@ async function start(source) {
       source: source.kind === "sample" ? { url: source.url } : source.kind,
       microphone: $("microphone").value,
       speaker: canChooseSpeaker ? $("speaker").value : "",
+      token: $("token").value.trim(),
     });
     // Only now do browsers tell the names.
     fillDevices($("microphone"), $("speaker"));
@@ -427,6 +451,7 @@ function backToSetup() {
 
 // Problems
 
+const ABOUT_TOKEN = new Set(["token_needed", "token_wrong"]);
 const WITH_TYPING = new Set(["microphone_refused", "microphone_missing", "microphone_busy"]);
 let remedy = () => {};
 
@@ -440,6 +465,10 @@ function showProblem(problem) {
   if (code === "version" || code === "unknown_persona") {
     remedy = () => location.reload();
     $("problem-do").textContent = word("reload");
+  } else if (ABOUT_TOKEN.has(code)) {
+    remedy = () => $("token").select();
+    $("token-field").hidden = false;
+    $("problem-do").textContent = word("token_enter");
   } else if (WITH_TYPING.has(code)) {
     remedy = () => start({ kind: "silence" });
     $("problem-do").textContent = word("without_microphone");
@@ -458,6 +487,8 @@ function hideProblem() {
 // What is clicked
 
 $("call").addEventListener("click", startChosen);
+$("token").addEventListener("change", keepToken);
+$("token").addEventListener("keydown", ({ key }) => key === "Enter" && startChosen());
 $("sample").addEventListener("click", () => {
   const [first] = samples;
   const known = offered.personas.some(({ name }) => name === first.persona);

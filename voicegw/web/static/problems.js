@@ -20,10 +20,11 @@ const MICROPHONE = {
 export const microphoneProblem = (error) => new Problem(MICROPHONE[error.name] ?? "microphone_busy", error.message);
 
 /** Why a call could not begin: a browser is not told what its WebSocket was answered, so ask by HTTP. */
-export async function whyRefused(path) {
+export async function whyRefused(path, token) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
   let answer;
   try {
-    answer = await fetch(path, { cache: "no-store" });
+    answer = await fetch(path, { cache: "no-store", headers });
   } catch {
     return new Problem("unreachable");
   }
@@ -31,7 +32,11 @@ export async function whyRefused(path) {
     const full = (await answer.text()).includes("in use");
     return new Problem(full ? "full" : "draining", answer.headers.get("Retry-After") ?? "");
   }
-  if (answer.status === 401 || answer.status === 403) return new Problem("not_allowed");
+  if (answer.status === 401) return new Problem(token ? "token_wrong" : "token_needed");
+  if (answer.status === 403) return new Problem("not_allowed");
+  // A call would be taken, but the WebSocket did not get there, or this page's address may not call.
+  if (answer.status === 426) return new Problem("blocked");
+  if (answer.status === 429) return new Problem("too_many", answer.headers.get("Retry-After") ?? "");
   return new Problem("unreachable");
 }
 
