@@ -295,6 +295,72 @@ def test_nobody_waits_while_the_line_is_gone() -> None:
     assert talk.call.longest_wait_us == 1_000_000
 
 
+def test_nobody_is_asked_for_while_the_call_is_held() -> None:
+    """Whoever holds the line is not there: no check-in, no apology, no turn from the music on the line."""
+    talk = Talk()
+    talk.greet()
+    talk.answered(2000)
+    talk.at(3000, e.CallerHold(True), e.CallerHold(True))
+    assert talk.call.wake_at == 603_000_000
+    talk.at(9000, e.VoiceActivity(samples(8800), True, -20, samples(9000)))
+    talk.at(9500, e.VoiceActivity(samples(9400), False, -60, samples(9500)))
+    assert not talk.notices(n.VoiceStarted)
+    talk.at(30_000, e.CallerHold(False))
+    assert talk.call.wake_at == 38_000_000
+    assert talk.call.longest_wait_us == 1_000_000
+    # A voice is one again.
+    talk.voice(31_000, 31_500)
+    assert talk.notices(n.VoiceStarted)
+
+
+def test_a_hold_keeps_what_the_agent_was_saying() -> None:
+    """Neither cut nor thought to be heard: it goes on for whoever comes back."""
+    talk = Talk()
+    talk.at(0, e.CallStarted())
+    speech = talk.last(c.Speak).speech_id
+    talk.at(100, e.SpeechArrived(speech, samples(3000), True), e.SpeechBegan(speech))
+    talk.at(1100, e.VoiceActivity(samples(1000), True, -20, samples(1100)))
+    # In the middle of an interruption that is not decided: nobody is there to go on with it.
+    assert c.ResumeSpeech() in talk.at(1150, e.Played(speech, samples(1000), False), e.CallerHold(True))
+    talk.at(60_000, e.CallerHold(False), e.SpeechBegan(speech))
+    assert talk.call.state is State.SPEAKING
+    talk.at(62_000, e.Played(speech, samples(3000), True))
+    assert heard_notice(talk) == n.SpeechStopped(1, "Hello.", False)
+
+
+def test_a_turn_that_was_spoken_before_the_hold_is_answered() -> None:
+    """ "Wait, I look it up" and the button: the words count, and the answer waits."""
+    talk = Talk()
+    talk.greet()
+    talk.at(2100, e.VoiceActivity(samples(2000), True, -20, samples(2100)))
+    talk.at(2900, e.VoiceActivity(samples(2900), True, -20, samples(2900)), e.CallerHold(True))
+    talk.at(3100, e.VoiceActivity(samples(3000), False, -60, samples(3100)))
+    talk.silence_until(4000)
+    talk.now(e.Transcript(talk.last(c.Transcribe).utterance_id, "One moment, please."))
+    assert talk.last(c.Ask).messages[-1]["content"] == "One moment, please."
+
+
+def test_a_hold_has_an_end() -> None:
+    """A line costs something; nobody would hear the goodbye."""
+    talk = Talk(call_settings(limits=LimitSettings(hold_s=60)))
+    talk.greet()
+    talk.at(3000, e.CallerHold(True))
+    assert c.HangUp("hold_too_long") in talk.at(63_000, e.Tick())
+    assert talk.call.state is State.ENDED
+
+
+def test_who_comes_back_to_a_held_call_still_holds_it() -> None:
+    """The line may break meanwhile, and come back."""
+    talk = Talk()
+    talk.greet()
+    talk.at(3000, e.CallerHold(True))
+    talk.at(4000, e.CarrierLost())
+    talk.at(9000, e.CarrierBack())
+    assert talk.call.wake_at == 603_000_000
+    talk.at(20_000, e.CallerHold(False))
+    assert talk.call.wake_at == 30_000_000  # the check-in, if nobody speaks
+
+
 def test_a_voice_that_ends_behind_a_typed_turn_frees_its_audio() -> None:
     """The ear keeps 30 s for a voice that may be a turn; this one is none any more."""
     talk = Talk()

@@ -200,6 +200,7 @@ class Wild(Talk):
         self.cancelled: Counter[c.Command] = Counter()
         self.position = 0
         self.lost = False
+        self.held = False
 
     def give(self, event: e.Event) -> None:
         """Give an event, and check what must hold after every one."""
@@ -211,7 +212,7 @@ class Wild(Talk):
             assert self.call.wake_at is None
         elif state is not State.ENDING:
             assert self.call.wake_at is not None
-        if state is State.THINKING and not self.lost:
+        if state is State.THINKING and not (self.lost or self.held):
             assert self.call.wake_at is not None
             assert self.call.wake_at <= self.ms * 1000 + 8_000_000 + 3_000_000
         self.check_history()
@@ -319,6 +320,11 @@ def _line(wild: Wild, a: int, b: int) -> None:
     wild.give(e.CarrierLost() if wild.lost else e.CarrierBack())
 
 
+def _hold(wild: Wild, a: int, b: int) -> None:
+    wild.held = not wild.held
+    wild.give(e.CallerHold(wild.held))
+
+
 ACTS: list[tuple[int, Callable[[Wild, int, int], None]]] = [
     (18, _voice),
     (12, lambda wild, a, b: wild.give(e.SampleReached(wild.position + samples(10 * b)))),
@@ -334,6 +340,7 @@ ACTS: list[tuple[int, Callable[[Wild, int, int], None]]] = [
     (2, lambda wild, a, b: wild.give(e.Dtmf("0123456789*#"[b % 12]))),
     (3, lambda wild, a, b: wild.give(e.CallerText(" typed " * (b % 3)))),
     (2, _line),
+    (2, _hold),
     (6, _tick),
     (1, lambda wild, a, b: wild.give(e.HungUp("caller")) if b == 0 else None),
     (1, lambda wild, a, b: wild.give(e.CallStarted())),
@@ -360,6 +367,8 @@ def test_the_call_bears_any_order_of_events(steps: list[tuple[int, int, int, int
     # Left alone, with the line there, every call comes to its end.
     if wild.lost:
         _line(wild, 0, 0)
+    if wild.held:
+        _hold(wild, 0, 0)
     for _ in range(60):
         if wild.call.wake_at is None:
             break

@@ -12,6 +12,7 @@ Here the parts are put together; each knows those above it only:
     Floor        state, time and commands; who waits since when
     CallerTurn   the turn that is going on
     Speaking     the agent begins to say something, and stops
+    Presence     the line is lost, or the caller holds it
     Ladder       what is said when no answer comes
     Speech       sentences on their way to the caller's ear
     Answering    the model is asked, its tools run
@@ -31,6 +32,7 @@ from voicegw.call.dialogue import Dialogue
 from voicegw.call.floor import Floor, State
 from voicegw.call.hearing import Hearing
 from voicegw.call.ladder import Ladder
+from voicegw.call.presence import Presence
 from voicegw.call.settings import CallSettings, Slot
 from voicegw.call.speaking import Speaking
 from voicegw.call.speech import Speech
@@ -56,6 +58,7 @@ class Call:
         self._floor = floor = Floor(settings)
         self._turn = turn = CallerTurn(floor)
         self._speaking = speaking = Speaking(floor, turn, dialogue, acting)
+        self._presence = Presence(floor, turn, speaking)
         self._ladder = ladder = Ladder(floor, turn, speaking)
         self._speech = speech = Speech(floor, turn, speaking, ladder, acting)
         self._answering = answering = Answering(floor, turn, speaking, speech, ladder, dialogue, acting)
@@ -157,6 +160,8 @@ class Call:
         now = self._floor.now
         if (due := self._turn.interruption.due_us) is not None and now >= due:
             self._hearing.stop_waiting_for_words()
+        elif (due := self._presence.due_us) is not None and now >= due:
+            self._presence.run_out()
         elif now >= self._ends_at and self._floor.state is not State.ENDING:
             self._ladder.farewell("max_call_length", protected=True)
         elif (due := self._acting.transfer_due) is not None and now >= due:
@@ -175,6 +180,7 @@ class Call:
             self._turn.interruption.due_us,
             self._written.keys_due_us,
             self._ladder.due_us,
+            self._presence.due_us,
             self._idle_due,
         ]
         if self._floor.state is not State.ENDING:
@@ -186,7 +192,7 @@ class Call:
         floor = self._floor
         if floor.state is not State.LISTENING or self._turn.turns.phase is not Phase.QUIET:
             return None
-        if floor.lost or self._written.typing or self._acting.transfer_due is not None:
+        if floor.away or self._written.typing or self._acting.transfer_due is not None:
             return None
         return floor.idle_since + self._idle_us
 
@@ -197,23 +203,6 @@ class Call:
             self._ladder.farewell("idle", protected=False)
         else:
             self._speaking.say("check_in", check_in)
-
-    # The carrier
-
-    def _carrier_lost(self, event: e.CarrierLost) -> None:
-        self._floor.patience.stop(self._floor.now)
-        self._floor.lost = True
-        if self._turn.interruption.undecided:
-            # Nobody is there to go on interrupting; whoever comes back hears the rest.
-            self._turn.drop()
-            self._speaking.go_on()
-
-    def _carrier_back(self, event: e.CarrierBack) -> None:
-        floor = self._floor
-        floor.lost = False
-        floor.idle_since = floor.now
-        if self._speaking.reply is not None or floor.state is State.THINKING:
-            floor.wait_from(floor.now)
 
 
 # Who takes which event.
@@ -241,8 +230,9 @@ _HANDLERS: dict[type, Callable[[Call, Any], None]] = {
     e.Dtmf: lambda call, event: call._written.key(event),
     e.CallerText: lambda call, event: call._written.text(event),
     e.CallerImage: lambda call, event: call._written.image(event),
-    e.CarrierLost: Call._carrier_lost,
-    e.CarrierBack: Call._carrier_back,
+    e.CarrierLost: lambda call, event: call._presence.lost(event),
+    e.CarrierBack: lambda call, event: call._presence.back(event),
+    e.CallerHold: lambda call, event: call._presence.hold(event),
     e.Tick: Call._tick,
     e.HungUp: Call._hung_up,
 }

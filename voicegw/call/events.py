@@ -239,6 +239,13 @@ class CarrierBack:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerHold:
+    """The caller holds the call: neither side is heard until they are back."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The time that `Call.wake_at` asked for has come."""
 
@@ -276,6 +283,7 @@ Event = (
     | Summarised
     | CarrierLost
     | CarrierBack
+    | CallerHold
     | Tick
     | HungUp
 )

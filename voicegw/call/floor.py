@@ -48,12 +48,18 @@ class Floor:
         self.now = 0
         self.out: list[c.Command] = []
         self.lost = False  # nobody is at the other end, for the time being
+        self.held = False  # the caller holds the call
         self.idle_since = 0  # since then nobody has said anything
         self.check_ins = 0  # how often the caller was asked for since the last turn
         self.exchanges = 0
         # It is a good moment to look for what has come meanwhile; done when the event is dealt with.
         self.news_wanted = False
         self.ignored = 0  # events that came too late, or that the state does not know
+
+    @property
+    def away(self) -> bool:
+        """True while nobody is there to hear the agent."""
+        return self.lost or self.held
 
     def begin(self, now: int) -> list[c.Command]:
         """An event has come. Returns the list that its commands will be in."""
@@ -90,5 +96,5 @@ class Floor:
 
     def wait_from(self, since: int, *, prepared: bool = False, within: bool = False) -> None:
         """The caller hears nothing and waits for us, if there is a caller."""
-        if not self.lost:
+        if not self.away:
             self.patience.wait_from(since, prepared=prepared, within=within)

@@ -70,7 +70,7 @@ class Hearing:
 
     def _voice_began(self, event: e.VoiceActivity) -> None:
         floor, reply = self._floor, self._speaking.reply
-        if floor.state is State.ENDING or self._speaking.consent_sounds:
+        if floor.state is State.ENDING or self._speaking.consent_sounds or floor.held:
             return
         floor.notify(n.VoiceStarted(event.at_sample // SAMPLES_PER_MS))
         if self._turns.phase is Phase.QUIET:

@@ -82,7 +82,7 @@ class Ladder:
     @property
     def due_us(self) -> int | None:
         """When the caller must hear something; None where nobody is there, or is talking just now."""
-        if self._floor.lost:
+        if self._floor.away:
             return None
         # Whoever is talking is given no sign, but is not forgotten.
         undecided = self._turn.interruption.undecided

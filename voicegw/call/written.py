@@ -107,5 +107,5 @@ class Written:
             return
         if self._turn.photos:
             self.take("", "text")
-        elif self._acting.has_late and not floor.lost:
+        elif self._acting.has_late and not floor.away:
             self._answering.tell_news()

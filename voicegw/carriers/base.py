@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from voicegw.call.events import CallerText, Dtmf, TransferEnded
+from voicegw.call.events import CallerHold, CallerText, Dtmf, TransferEnded
 from voicegw.call.mouth import Player
 from voicegw.call.notices import Notice
 
@@ -73,7 +73,18 @@ class Flow:
     on: bool
 
 
-Inbound = bytes | Start | PlayedReport | PhotoPart | HangUpRequest | CallerText | Dtmf | TransferEnded | Flow
+Inbound = (
+    bytes
+    | Start
+    | PlayedReport
+    | PhotoPart
+    | HangUpRequest
+    | CallerHold
+    | CallerText
+    | Dtmf
+    | TransferEnded
+    | Flow
+)
 
 
 @dataclass(frozen=True, slots=True)

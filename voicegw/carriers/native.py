@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import ValidationError
 
 from voicegw.audio.pcm import SAMPLE_BYTES
-from voicegw.call.events import CallerText, Dtmf, TransferEnded
+from voicegw.call.events import CallerHold, CallerText, Dtmf, TransferEnded
 from voicegw.call.mouth import NATIVE, Player
 from voicegw.call.notices import Notice
 from voicegw.carriers import native_events as wire
@@ -82,6 +82,8 @@ class Native:
                 return (Dtmf(event.digit),)
             case wire.Played():
                 return (PlayedReport(event.speech_id, event.samples),)
+            case wire.Hold():
+                return (CallerHold(event.on),)
             case wire.Hangup():
                 return (HangUpRequest(event.reason or "caller"),)
             case wire.Image():

@@ -88,6 +88,15 @@ class Played:
 
 @with_config(_STRICT)
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """The caller holds the call, or is back."""
+
+    type: Literal["hold"]
+    on: bool
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True)
 class Hangup:
     """The caller hangs up."""
 
@@ -96,12 +105,12 @@ class Hangup:
 
 
 ClientEvent = Annotated[
-    Start | Text | Image | Dtmf | Played | Transferred | Hangup, Field(discriminator="type")
+    Start | Text | Image | Dtmf | Played | Transferred | Hold | Hangup, Field(discriminator="type")
 ]
-CLIENT_EVENT: TypeAdapter[Start | Text | Image | Dtmf | Played | Transferred | Hangup] = TypeAdapter(
+CLIENT_EVENT: TypeAdapter[Start | Text | Image | Dtmf | Played | Transferred | Hold | Hangup] = TypeAdapter(
     ClientEvent
 )
-CLIENT_TYPES = ("start", "text", "image", "dtmf", "played", "transferred", "hangup")
+CLIENT_TYPES = ("start", "text", "image", "dtmf", "played", "transferred", "hold", "hangup")
 
 
 # Gateway to client, about the connection
