@@ -137,7 +137,7 @@ async def test_words_that_were_cut_off_are_shown_as_unheard(browser: Browser, tm
         assert spoken == heard.split()
 
 
-async def test_mute_sends_silence_and_hold_stops_both_sides(browser: Browser, tmp_path: Path) -> None:
+async def test_mute_sends_silence(browser: Browser, tmp_path: Path) -> None:
     """A caller who has muted must be sure of it: zeros leave, not a quiet voice."""
     async with softphone(browser, tmp_path, quick_script((HUM,))) as (page, wire):
         await begun(page)
@@ -149,15 +149,36 @@ async def test_mute_sends_silence_and_hold_stops_both_sides(browser: Browser, tm
         assert wire.provider.received("stt") == []
         await page.click("#mute")
         await wire.until(lambda: wire.provider.received("stt"))
+
+
+async def test_hold_stops_both_sides_and_goes_on(browser: Browser, tmp_path: Path) -> None:
+    """Silence both ways, nobody is asked whether they are there, the sentence goes on where it stopped."""
+    settings = {"limits__idle_s": "1"}
+    async with softphone(browser, tmp_path, quick_script((HUM,)), settings=settings) as (page, wire):
+        await begun(page)
+        await page.click("#mute")  # the voices of the file are not wanted
         await type_in(page, "Hum.")
         await page.wait_for_function("() => sounds(100)")
+
+        def played() -> list[int]:
+            return [e["samples"] for e in wire.events if e["type"] == "played" and "samples" in e]
+
+        await wire.until(lambda: played() and played()[-1] > 8000)
         await page.click("#hold")
+        await wire.until(lambda: wire.count("hold") == 1)
         await page.wait_for_function("() => silent(200)")
-        held = len(wire.audio)
-        await wire.until(lambda: len(wire.audio) > held + 16_000)
-        assert not any(wire.audio[held + 6400 :])
+        assert "On hold" in (await page.text_content("#status") or "")
+        before, held = len(played()), len(wire.audio)
+        told = len(wire.heard)
+        await wire.until(lambda: len(wire.audio) > held + 4 * 32_000)
+        assert not any(wire.audio[held:])
+        assert [e["type"] for e in wire.heard[told:]] in ([], ["clear"])
         await page.click("#hold")
         await page.wait_for_function("() => sounds(100)")
+        await wire.until(lambda: len(played()) > before + 2)
+        # On from where it stopped: neither from its beginning, nor as if it had been heard meanwhile.
+        assert 0 < played()[before] - played()[before - 1] < 16_000
+        assert [e["on"] for e in wire.events if e["type"] == "hold"] == [True, False]
 
 
 async def test_keys_and_text_reach_the_gateway(browser: Browser, tmp_path: Path) -> None:

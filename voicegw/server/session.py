@@ -247,8 +247,16 @@ class Session:
                 self._photos.take(item)
             case e.Dtmf():
                 self._voice.key(item)
+            case e.CallerHold():
+                self._held_by_caller(item)
             case e.CallerText() | e.TransferEnded():
                 self._feed(item)
+
+    def _held_by_caller(self, event: e.CallerHold) -> None:
+        now = self._now()
+        self._feed(*self._speech.heard(now, at_once=True), event)
+        self._speech.held_by_caller(event.on, now)
+        self._wake()
 
     def _late_start(self, start: Start) -> None:
         if start.persona and start.persona != self.persona.name:

@@ -37,6 +37,7 @@ class SpeechOut:
         self._feed = feed
         self._mouth = Mouth()
         self._room = asyncio.Event()
+        self._held = False  # by the caller
 
     def begin(self, player: Player, on_frame: Callable[[int, int], None]) -> None:
         """The other side takes speech like this. `on_frame` is told of each frame that leaves."""
@@ -97,7 +98,7 @@ class SpeechOut:
     def pump(self) -> None:
         """Send what is due now."""
         line, carrier = self._connection.line, self._connection.carrier
-        if line is None or carrier is None:
+        if line is None or carrier is None or self._held:
             return
         now = self._now()
         for item in self._mouth.due(now):
@@ -116,7 +117,7 @@ class SpeechOut:
 
     def next_due_us(self, now: int) -> int | None:
         """When `pump` has something to do again."""
-        return self._mouth.next_due_us(now)
+        return None if self._held else self._mouth.next_due_us(now)
 
     def heard(self, now: int, *, at_once: bool = False) -> list[e.Played]:
         """Return what is new of what the caller has heard; the recording has it then."""
@@ -145,7 +146,7 @@ class SpeechOut:
 
     def resume(self, back_samples: int) -> None:
         """Go on, from a little before where it was stopped."""
-        if self._connection.line is not None:
+        if self._connection.line is not None and not self._held:
             self._mouth.resume(self._now(), back_samples)
         carrier = self._connection.carrier
         if carrier is not None:
@@ -173,8 +174,22 @@ class SpeechOut:
 
     def back(self) -> None:
         """There is a line again."""
+        if self._held:
+            return
         self._mouth.resume(self._now())
         self.pump()
+
+    def held_by_caller(self, on: bool, now: int) -> None:
+        """Nobody listens, or is back: what was sent but not heard is dropped at the other side, and kept."""
+        if on is self._held:
+            return
+        self._held = on
+        if on:
+            self._mouth.rewind(now)
+            if self._connection.carrier is not None:
+                self._connection.send(self._connection.carrier.clear())
+        elif self._connection.line is not None:
+            self.back()
 
     def block(self, on: bool) -> None:
         """The other side can take nothing at the moment, or can again."""

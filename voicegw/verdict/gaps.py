@@ -65,11 +65,14 @@ class _Marks:
             self.at_us = to
 
 
-def wait_of(exchange: Exchange, ended_us: int, heard_us: int | None = None) -> Wait | None:
+def wait_of(
+    exchange: Exchange, ended_us: int, heard_us: int | None = None, held: Sequence[Span] = ()
+) -> Wait | None:
     """Return the wait of an exchange, or None where the caller did not wait.
 
     `ended_us`: when the call ended, for an exchange without an answer. `heard_us`: when the caller's end
-    heard the answer, where that is known: what it is later than the frame left is the carrier's.
+    heard the answer, where that is known: what it is later than the frame left is the carrier's. Who held the
+    call (`held`) waits from when they were back.
     """
     since = exchange.last_word_us
     if since is None or exchange.number == 0:
@@ -77,6 +80,9 @@ def wait_of(exchange: Exchange, ended_us: int, heard_us: int | None = None) -> W
     began = exchange.began_us
     answered = began is not None
     end = began if began is not None else _given_up(exchange, ended_us)
+    for hold in held:
+        if hold.from_us < end:
+            since = max(since, hold.to_us if hold.to_us is not None else end)
     if end <= since:
         return None
     marks = _Marks(since)
@@ -116,14 +122,19 @@ def _pending(exchange: Exchange) -> str:
 def waits(timeline: Timeline) -> list[Wait]:
     """Return all waits of a call, in order."""
     end = timeline.ended_us if timeline.ended_us is not None else timeline.last_us
-    return [w for exchange in timeline.exchanges if (w := wait_of(exchange, end)) is not None]
+    return [
+        w for exchange in timeline.exchanges if (w := wait_of(exchange, end, held=timeline.held)) is not None
+    ]
 
 
 def silences(timeline: Timeline, waited: Sequence[Wait]) -> list[Silence]:
-    """Return the stretches in which neither side sounded, from the first sound to the end of the call."""
+    """Return the stretches in which neither side sounded, from the first sound to the end of the call.
+
+    A held call is not silent: nobody listens.
+    """
     end = timeline.ended_us if timeline.ended_us is not None else timeline.last_us
     found = []
-    for quiet in _between(_merged([*timeline.voice, *timeline.speech], end), end):
+    for quiet in _between(_merged([*timeline.voice, *timeline.speech, *timeline.held], end), end):
         assert quiet.to_us is not None
         if quiet.to_us - quiet.from_us >= LEAST_SILENCE_US:
             owner = _owner(quiet.from_us, quiet.to_us, waited)

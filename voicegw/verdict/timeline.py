@@ -56,6 +56,7 @@ class Timeline:
         self.voice: list[Span] = []
         self.keys: list[tuple[int, str]] = []
         self.lost: list[Span] = []
+        self.held: list[Span] = []  # the caller held the call: nobody waited
         self.ended_us: int | None = None
         self.end_reason = ""
         self.hang_up = ""  # the reason, where the agent ended the call
@@ -142,6 +143,12 @@ class Timeline:
     def _on_back(self, event: e.CarrierBack, now: int) -> None:
         if self.lost:
             self.lost[-1].to_us = now
+
+    def _on_hold(self, event: e.CallerHold, now: int) -> None:
+        if event.on:
+            self.held.append(Span(now))
+        elif self.held:
+            self.held[-1].to_us = now
 
     def _on_hung_up(self, event: e.HungUp, now: int) -> None:
         if self.ended_us is not None:
@@ -393,6 +400,7 @@ _EVENTS: dict[type, Callable[[Timeline, Any, int], None]] = {
     e.Dtmf: Timeline._on_dtmf,
     e.CarrierLost: Timeline._on_lost,
     e.CarrierBack: Timeline._on_back,
+    e.CallerHold: Timeline._on_hold,
     e.HungUp: Timeline._on_hung_up,
 }
 _COMMANDS: dict[type, Callable[[Timeline, Any, int], None]] = {

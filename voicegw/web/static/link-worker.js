@@ -21,6 +21,7 @@ let over = false;
 let lostAt = 0;
 let tries = 0;
 let speech = 0;
+let held = false; // the caller holds the call
 let microphone = null;
 let playback = null;
 let firstSent = null; // on the call's first connection: where the caller's audio begins
@@ -64,6 +65,8 @@ function receive(data) {
   const event = JSON.parse(data);
   switch (event.type) {
     case "ready":
+      // The button may have been pressed while there was no connection.
+      if (event.resumed) send({ type: "hold", on: held });
       token = event.resume_token;
       lostAt = 0;
       tries = 0;
@@ -131,13 +134,22 @@ function hear({ pcm, at }) {
   }
 }
 
+// What the caller has heard of a sentence; or that they hold the call, behind the last of that.
+function heard({ played, samples, hold }) {
+  if (hold !== undefined) {
+    held = hold;
+    send({ type: "hold", on: held });
+  } else {
+    send(samples === undefined ? { type: "played", speech_id: played } : { type: "played", speech_id: played, samples });
+  }
+}
+
 onmessage = ({ data }) => {
   if (data.open) {
     ({ url, start: first } = data.open);
     [microphone, playback] = data.open.ports;
     microphone.onmessage = (message) => hear(message.data);
-    playback.onmessage = ({ data: { played, samples } }) =>
-      send(samples === undefined ? { type: "played", speech_id: played } : { type: "played", speech_id: played, samples });
+    playback.onmessage = (message) => heard(message.data);
     connect();
   } else if (data.send) {
     send(data.send);

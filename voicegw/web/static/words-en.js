@@ -64,6 +64,7 @@ export default {
   ended_by_agent: "The agent hung up",
   ended_idle: "Ended: nobody spoke any more",
   ended_max_call_length: "Ended: the longest time for a call was reached",
+  ended_hold_too_long: "Ended: the call was held too long",
   ended_transferred: "You were put through",
   time_line_is: "{seconds} s of call. Longest silence {longest}.",
   gap_label: "waited {seconds}",

@@ -64,6 +64,7 @@ export default {
   ended_by_agent: "Tổng đài đã gác máy",
   ended_idle: "Kết thúc: không còn ai nói",
   ended_max_call_length: "Kết thúc: đã hết thời gian tối đa của cuộc gọi",
+  ended_hold_too_long: "Kết thúc: giữ máy quá lâu",
   ended_transferred: "Bạn đã được chuyển máy",
   time_line_is: "Cuộc gọi dài {seconds} giây. Khoảng lặng dài nhất {longest}.",
   gap_label: "chờ {seconds}",

@@ -7,8 +7,8 @@ const FADE = 80; // samples: 5 ms from full loudness to nothing
 // The gateway sends 120 ms ahead; half of it is kept for the network's unevenness, the other half is slack.
 const CUSHION = 960;
 const REPORT_EVERY = 1600; // samples: 100 ms
-// What may wait while the call is on hold (60 s); what comes beyond that is dropped and not reported.
-const MOST_WAITING = 60 * RATE_HZ;
+// What may wait: far more than the gateway is ever ahead. What comes beyond that is dropped and not reported.
+const MOST_WAITING = 10 * RATE_HZ;
 const BLOCK = 320;
 const NO_SPEECH = -1;
 
@@ -47,7 +47,7 @@ class Playback extends AudioWorkletProcessor {
     if (data.pause) this.#pause();
     if (data.resume) this.paused = false;
     if (data.clear) this.#clear();
-    if (data.hold !== undefined) this.held = data.hold;
+    if (data.hold !== undefined) this.#hold(data.hold);
     if (data.latency !== undefined) this.latency = Math.round(data.latency * RATE_HZ);
     if (data.stop) this.running = false;
   }
@@ -58,7 +58,7 @@ class Playback extends AudioWorkletProcessor {
   }
 
   #add(id, pcm) {
-    if (this.waiting > MOST_WAITING) return;
+    if (this.held || this.waiting > MOST_WAITING) return;
     this.#speech(id);
     this.queue.push({ id, pcm });
     this.waiting += pcm.length;
@@ -67,6 +67,13 @@ class Playback extends AudioWorkletProcessor {
   #pause() {
     this.paused = true;
     this.#report(true);
+  }
+
+  // What was not heard comes again afterwards: the gateway counts from what is reported here.
+  #hold(on) {
+    this.held = on;
+    if (on) this.#clear();
+    this.line?.postMessage({ hold: on });
   }
 
   #clear() {
@@ -84,7 +91,13 @@ class Playback extends AudioWorkletProcessor {
     this.sinceFirst = 0;
     this.paused = false;
     this.trail = [];
+    // The sentence that is being heard may go on afterwards (a hold, a new connection): its count goes on too.
+    const current = this.speeches.get(this.current);
     this.speeches.clear();
+    if (current) {
+      const played = Math.max(current.reported, current.played - this.latency);
+      this.speeches.set(this.current, { played, marked: false, reported: current.reported });
+    }
   }
 
   #shift() {
@@ -113,9 +126,8 @@ class Playback extends AudioWorkletProcessor {
   }
 
   #live() {
-    const stopped = this.paused || this.held;
     if (!this.playing) {
-      if (this.waiting === 0 || stopped) return 0;
+      if (this.waiting === 0 || this.paused) return 0;
       this.sinceFirst += 1;
       const last = this.queue[this.queue.length - 1];
       const whole = this.speeches.get(last.id).marked;
@@ -124,10 +136,10 @@ class Playback extends AudioWorkletProcessor {
       this.sinceFirst = 0;
     }
     // Down before the end of what there is: should nothing follow in time, it does not break off.
-    const goal = !stopped && this.waiting > FADE ? 1 : 0;
+    const goal = !this.paused && this.waiting > FADE ? 1 : 0;
     const step = goal > this.gain ? 1 / FADE : -1 / FADE;
     if (goal !== this.gain) this.gain = Math.max(0, Math.min(1, this.gain + step));
-    if (stopped && this.gain === 0) return 0;
+    if (this.paused && this.gain === 0) return 0;
     if (this.waiting === 0) {
       this.playing = false;
       this.gain = 0;
