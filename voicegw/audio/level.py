@@ -17,6 +17,11 @@ def rms(pcm: bytes) -> int:
     return audioop.rms(pcm, 2)
 
 
+def peak(pcm: bytes) -> int:
+    """The largest absolute value of 16-bit samples, 0 to 32,768."""
+    return audioop.max(pcm, 2)
+
+
 def dbfs(rms_value: float) -> float:
     """Level in dB relative to full scale; -96 (the least of 16 bits) for silence."""
     if rms_value <= 0.5:

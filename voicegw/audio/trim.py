@@ -4,8 +4,7 @@ Pure: bytes in, bytes out. Speech engines put up to half a second of silence aro
 caller waits, and behind it the agent seems not to have ended. Pauses within the sentence stay.
 """
 
-import numpy as np
-
+from voicegw.audio.level import peak
 from voicegw.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE_HZ, ms_to_samples
 
 # Silence is judged in windows of this length.
@@ -51,13 +50,13 @@ class Trimmer:
         return b"".join([self._take(data[at : at + _STEP_BYTES]) for at in range(0, len(data), _STEP_BYTES)])
 
     def _take(self, data: bytes) -> bytes:
-        whole = len(data) // _WINDOW_BYTES
-        samples = np.frombuffer(data, np.int16).reshape(whole, _WINDOW)
-        loud = np.flatnonzero((samples.max(axis=1) > QUIET) | (samples.min(axis=1) < -QUIET))
-        if not len(loud):
+        # Nearly always the first and the last window sound: no other is looked at.
+        windows = range(0, len(data), _WINDOW_BYTES)
+        first = next((at for at in windows if peak(data[at : at + _WINDOW_BYTES]) > QUIET), None)
+        if first is None:
             return self._wait(data)
-        first = int(loud[0]) * _WINDOW_BYTES
-        last = (int(loud[-1]) + 1) * _WINDOW_BYTES
+        last = next(at for at in reversed(windows) if peak(data[at : at + _WINDOW_BYTES]) > QUIET)
+        last += _WINDOW_BYTES
         before = self._wait(data[:first])
         quiet = bytes(self._quiet)
         if not self._sounded:
@@ -71,8 +70,7 @@ class Trimmer:
         """Return what is left of the speech. Nothing may be pushed after it."""
         rest = bytes(self._kept)
         self._kept.clear()
-        samples = np.frombuffer(rest, np.int16)
-        if len(samples) and int(np.abs(samples.astype(np.int32)).max()) > QUIET:
+        if peak(rest) > QUIET:
             quiet = bytes(self._quiet) if self._sounded else bytes(self._quiet)[-_bytes(LEAD_MS) :]
             self._sounded = True
             return quiet + rest

@@ -30,6 +30,8 @@ MARGIN = 1.8
 SHARE = 0.3
 # Quieter frames of the agent say nothing about the line.
 LEAST = 100.0
+# Correlated with it, levels are summed over every window.
+ONES = np.ones(WINDOW)
 
 
 class EchoGuard:
@@ -92,16 +94,17 @@ class EchoGuard:
         if np.count_nonzero(agent > LEAST) < WINDOW // 3:
             return
         caller = np.array(self._caller)
-        windows = np.lib.stride_tricks.sliding_window_view(agent, WINDOW)[::-1]  # row n: n frames earlier
-        centred = windows - windows.mean(axis=1, keepdims=True)
         own = caller - caller.mean()
-        power = np.sqrt((centred**2).sum(axis=1) * (own**2).sum()) + 1e-9
-        likeness = (centred @ own) / power
+        # Pearson's coefficient of the caller's levels with each window of the agent's, the newest first.
+        sums, squares = np.correlate(agent, ONES), np.correlate(agent * agent, ONES)
+        spread = np.maximum(squares - sums * sums / WINDOW, 0.0)
+        likeness = (np.correlate(agent, own) / (np.sqrt(spread * (own @ own)) + 1e-9))[::-1]
         lag = int(likeness.argmax())
         if likeness[lag] < ALIKE:
             self._sounded += EVERY
             return
-        found = float(windows[lag] @ caller / (windows[lag] @ windows[lag] + 1e-9))
+        earlier = agent[LAGS - lag : LAGS - lag + WINDOW]
+        found = float(earlier @ caller / (earlier @ earlier + 1e-9))
         if found > 1.0:
             # Louder than what was sent is no echo.
             return

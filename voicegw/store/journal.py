@@ -27,6 +27,8 @@ BUFFER_CHARS = 4096
 _SETTINGS = TypeAdapter(CallSettings)
 _EVENTS: dict[str, type] = {event.__name__: event for event in get_args(Event)}
 _FIELDS = {event: tuple(f.name for f in fields(event)) for event in get_args(Event)}
+# `json.dumps` with such settings makes a new encoder for each line.
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Journal:
@@ -111,7 +113,7 @@ def _line(event: Event, now: int) -> str:
     line: dict[str, Any] = {"t": now, "e": kind.__name__}
     for name in _FIELDS[kind]:
         line[name] = getattr(event, name)
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODE(line)
 
 
 def append(path: Path, events: Iterable[Event], now: int) -> None:
