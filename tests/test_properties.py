@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from call_alone import Talk, call_settings, samples
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rehearsed import COUGH, GO_FORWARD, ONE_TWO_THREE, WHEN, on_virtual_time, rehearsed
 
@@ -476,6 +476,8 @@ UPLINKS = (
     acts=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 99), st.integers(0, 99)), max_size=15),
     uplink=st.sampled_from(UPLINKS),
 )
+# Speech that ended in good order after 40 ms was taken for the whole sentence.
+@example(acts=[(0, 1, 0), (4, 20, 0), (0, 0, 93), (0, 1, 6)], uplink=UPLINKS[0])
 @settings(
     max_examples=25,
     deadline=None,

@@ -361,8 +361,17 @@ async def test_a_length_that_cannot_be_right_warns(
 
 async def test_an_answer_cut_short_warns(caplog: pytest.LogCaptureFixture) -> None:
     """Some servers end their answer cleanly in the middle of a sentence."""
-    await speech_of(FixedAnswer([spoken("Đơn hàng", 500.0, 24000)], "audio/pcm"), LONG)
+    await speech_of(FixedAnswer([spoken("Đơn hàng", 1500.0, 24000)], "audio/pcm"), LONG)
     assert "too short" in caplog.text
+
+
+async def test_an_answer_of_which_nearly_all_is_missing_is_an_error() -> None:
+    """A sentence that was not spoken must neither count as heard nor be kept; it is worth another try."""
+    answer = FixedAnswer([spoken("Đơn", 300.0, 24000)], "audio/pcm")
+    with pytest.raises(ProviderError) as caught:
+        await speech_of(answer, LONG)
+    assert caught.value.code == "cut_short"
+    assert caught.value.retryable
 
 
 async def test_silence_around_a_sentence_is_trimmed() -> None:

@@ -72,6 +72,10 @@ class Failures:
         """The connection broke inside the answer."""
         return self.error("broken", f"the answer broke off ({error})", retryable=True, request_id=request_id)
 
+    def cut_short(self, message: str, request_id: str | None = None) -> ProviderError:
+        """The answer ended in good order, but it cannot be all."""
+        return self.error("cut_short", message, retryable=True, request_id=request_id)
+
     def bad_answer(self, message: str, request_id: str | None = None) -> ProviderError:
         """The provider answered with something else than what was asked for."""
         return self.error("bad_answer", message, request_id=request_id)

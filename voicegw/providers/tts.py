@@ -27,6 +27,8 @@ _FORMATS = ("pcm", "wav", "mp3")
 # rate of raw pcm is probably set wrong, or the answer is cut short.
 _LETTERS_A_SECOND = (6.0, 32.0)
 _LONG_ENOUGH = 30
+# No tongue and no setting of the rate is that fast: the answer was cut short, though it ended in good order.
+_CUT_LETTERS_A_SECOND = 100.0
 # The same mistake comes with every sentence of every call.
 _WARN_EVERY_S = 600.0
 # A piece of a kept sentence: as much as a network read brings.
@@ -81,6 +83,8 @@ class TextToSpeech:
                 raise answer.bad(str(error)) from error
             if not trimmer.sounded and any(map(str.isalnum, text)):
                 raise answer.bad("no sound came")
+            if len(text) >= _LONG_ENOUGH and _seconds(n_bytes) * _CUT_LETTERS_A_SECOND * speed < len(text):
+                raise answer.cut_short(f"{_seconds(n_bytes):.2f} s of speech for {len(text)} characters")
         if n_bytes:
             self._judge_length(text, speed, n_bytes)
         if speech:
@@ -112,7 +116,7 @@ class TextToSpeech:
         now = asyncio.get_running_loop().time()
         if len(text) < _LONG_ENOUGH or now < self._warned_at + _WARN_EVERY_S:
             return
-        seconds = n_bytes / SAMPLE_BYTES / SAMPLE_RATE_HZ
+        seconds = _seconds(n_bytes)
         slowest, fastest = (letters * speed for letters in _LETTERS_A_SECOND)
         if not len(text) / fastest <= seconds <= len(text) / slowest:
             self._warned_at = now
@@ -124,6 +128,10 @@ class TextToSpeech:
                 "long" if seconds > len(text) / slowest else "short",
                 self._upstream.settings.pcm_hz,
             )
+
+
+def _seconds(n_bytes: int) -> float:
+    return n_bytes / SAMPLE_BYTES / SAMPLE_RATE_HZ
 
 
 def _rate_of(answer: Answer) -> int:

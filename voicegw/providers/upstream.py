@@ -283,3 +283,7 @@ class Answer:
     def bad(self, message: str) -> ProviderError:
         """Make the error for an answer that is not what was asked for."""
         return self._upstream.failures.bad_answer(message, self.request_id)
+
+    def cut_short(self, message: str) -> ProviderError:
+        """Make the error for an answer that ended in good order, though it cannot be all."""
+        return self._upstream.failures.cut_short(message, self.request_id)
