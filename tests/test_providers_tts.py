@@ -384,7 +384,7 @@ async def test_silence_around_a_sentence_is_trimmed() -> None:
 
 async def test_a_sentence_said_before_needs_no_request() -> None:
     """ "Dạ." is said a hundred times an hour; by another voice or faster it is another sentence."""
-    provider = ScriptedProvider(Script(speech_ms=lambda text: 500.0))
+    provider = ScriptedProvider(Script(speech_ms=lambda text: 50.0 * len(text)))
     tts = providers_over(provider).tts
 
     async def said(text: str, voice: str = "alloy", speed: float = 1.0) -> bytes:

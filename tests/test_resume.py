@@ -63,7 +63,7 @@ def test_a_chat_stream_cut_at_any_byte_is_heard_whole(tmp_path: Path) -> None:
 
 
 async def _cut_everywhere(folder: Path, n_bytes: int) -> None:
-    script = Script(llm=(WHOLE,), speech_ms=lambda text: 300.0)
+    script = Script(llm=(WHOLE,), speech_ms=lambda text: 15.0 * len(text))
     async with (
         rehearsed(folder, script, limits__max_call_s="100000") as stage,
         dialling(stage.gateway) as caller,
