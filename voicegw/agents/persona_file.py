@@ -207,6 +207,10 @@ class PersonaFile(_Part):
     @field_validator("turns")
     @classmethod
     def _turns(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in ("model", "second_stage"):
+            if name in value:
+                # All calls of a process share these.
+                raise ValueError(f"{name} holds for all personas: set VOICEGW_TURNS__{name.upper()} instead")
         return _some_of(TurnSettings, value)
 
     @field_validator("limits")

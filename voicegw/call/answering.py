@@ -87,7 +87,7 @@ class Answering:
             return
         if drafts.open is not None or self._turn.photos or self._acting.has_late or self._acting.decides:
             return
-        if drafts.may(turns.end.look(text), headroom):
+        if not turns.sounds_unfinished and drafts.may(turns.end.look(text), headroom):
             reply_id = self._speaking.new_reply_id()
             drafts.begin(reply_id, text)
             messages = self._dialogue.preview(self._turn.noted(text))

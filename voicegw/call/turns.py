@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from voicegw.audio.pcm import SAMPLES_PER_MS, ms_to_samples
-from voicegw.call.end_of_turn import EndOfTurn
+from voicegw.call.end_of_turn import UNSURE, EndOfTurn
 from voicegw.config import TurnSettings
 
 # A pause this long is a good place to cut a turn, once the part before it is so long.
@@ -163,6 +163,12 @@ class Turns:
         known = bool(self.wanted) and all(u.text is not None for u in self.wanted)
         vote = self.utterance.vote if self.utterance is not None else None
         return self.end.needed(self.text if known else None, vote=vote, reopened=self.reopened)
+
+    @property
+    def sounds_unfinished(self) -> bool:
+        """True when a turn model has heard that more is to come."""
+        vote = self.utterance.vote if self.utterance is not None else None
+        return vote is not None and vote < UNSURE
 
     @property
     def watch(self) -> int | None:

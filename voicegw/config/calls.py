@@ -35,6 +35,9 @@ class TurnSettings(Group):
     second_stage: Literal["auto", "on", "off"] = Field(
         "auto", description="second voice detector (extra `silero`); auto: where it is installed"
     )
+    model: str = Field(
+        "", description="file of a local turn model with smart-turn v3's inputs (ONNX; extra `turn-model`)"
+    )
     max_turn_s: float = Field(
         25.0,
         gt=1,

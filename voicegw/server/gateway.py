@@ -29,6 +29,7 @@ from voicegw.server.rest import CallControl, HttpControl
 from voicegw.server.session import Session
 from voicegw.server.ticker import Ticker
 from voicegw.server.traces import Traces
+from voicegw.server.turn_model import make_turn_model
 from voicegw.server.uploads import Uploads
 from voicegw.server.voice_model import make_voice_model
 from voicegw.server.watch import LoopWatch
@@ -70,6 +71,7 @@ class Gateway:
         self.ticker = Ticker(asyncio.get_running_loop())
         self.admission = Admission(settings, self.ticker.lateness)
         self.voice_model = make_voice_model(settings.turns.second_stage, asyncio.get_running_loop())
+        self.turn_model = make_turn_model(settings.turns.model, asyncio.get_running_loop())
         voices = settings.resolved("tts")
         self.clips = Clips(Path(settings.store.data_dir) / "clips", f"{voices.base_url} {voices.model}")
         self.waits = Recent(USUAL_OF)
@@ -181,6 +183,7 @@ class Gateway:
             journal=journal,
             ticker=self.ticker,
             voice_model=self.voice_model,
+            turn_model=self.turn_model,
             waits=self.waits,
             uploads=self.uploads,
             hand_over=lambda target: self.transfer(self._sessions[token], target),
@@ -279,6 +282,8 @@ class Gateway:
         self.ticker.close()
         if self.voice_model is not None:
             self.voice_model.close()
+        if self.turn_model is not None:
+            self.turn_model.close()
         if self.watch is not None:
             self.watch.close()
         if self.traces is not None:

@@ -38,6 +38,7 @@ from voicegw.server.requests import Requests
 from voicegw.server.speech_out import SpeechOut
 from voicegw.server.ticker import Ticker
 from voicegw.server.tool_runs import ToolRuns
+from voicegw.server.turn_model import TurnModel
 from voicegw.server.uploads import Uploads
 from voicegw.server.vault import Vault
 from voicegw.server.voice_in import VoiceIn
@@ -67,6 +68,7 @@ class Session:
         journal: Journal,
         ticker: Ticker,
         voice_model: VoiceModel | None = None,
+        turn_model: TurnModel | None = None,
         waits: Recent,
         uploads: Uploads,
         hand_over: Callable[[str], Awaitable[bool]],
@@ -90,7 +92,7 @@ class Session:
             self._feed,
             self._refuse_photo,
         )
-        self._voice = VoiceIn(voice_model, tape, self._feed)
+        self._voice = VoiceIn(voice_model, turn_model, tape, self._feed)
         self._speech = SpeechOut(persona, clips, self._connection, tape, self._now, self._feed)
         self._requests = Requests(
             call_id,
@@ -356,6 +358,7 @@ class Session:
     def _transcribe(self, command: c.Transcribe) -> None:
         pcm = self._voice.recognisable(command.from_sample, command.to_sample)
         self._requests.transcribe(command.utterance_id, pcm, command.prompt)
+        self._voice.judge(command.utterance_id, command.from_sample, command.to_sample)
 
     def _speak(self, command: c.Speak) -> None:
         if not self._speech.speak(command):

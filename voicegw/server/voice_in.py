@@ -1,4 +1,4 @@
-"""The caller's voice on its way in: to the recording, to the ear, and from there to STT."""
+"""The caller's voice on its way in: to the recording, to the ear, from there to STT and the turn model."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ from voicegw.audio.level import for_recognition
 from voicegw.audio.pcm import FRAME_BYTES
 from voicegw.call import events as e
 from voicegw.call.ear import Ear
+from voicegw.server.turn_model import TurnModel
 from voicegw.server.voice_model import VoiceModel
 from voicegw.store.recording import Tape
 
@@ -13,8 +14,15 @@ from voicegw.store.recording import Tape
 class VoiceIn:
     """Feeds the call with what its ear hears."""
 
-    def __init__(self, voice_model: VoiceModel | None, tape: Tape | None, feed: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        voice_model: VoiceModel | None,
+        turn_model: TurnModel | None,
+        tape: Tape | None,
+        feed: Callable[..., None],
+    ) -> None:
         self.ear = Ear()
+        self._turn_model = turn_model
         self._tape = tape
         self._feed = feed
         self._second_stage = voice_model.stream(self._second_opinion) if voice_model is not None else None
@@ -48,6 +56,13 @@ class VoiceIn:
     def recognisable(self, from_sample: int, to_sample: int) -> bytes:
         """Return a range as STT takes it best."""
         return for_recognition(self.ear.audio(from_sample, to_sample))
+
+    def judge(self, utterance_id: int, from_sample: int, to_sample: int) -> None:
+        """Ask the turn model, if there is one, whether the caller sounds done behind this range."""
+        if self._turn_model is not None:
+            self._turn_model.judge(
+                self.ear.audio(from_sample, to_sample), lambda p: self._feed(e.TurnJudged(utterance_id, p))
+            )
 
     def key(self, event: e.Dtmf) -> None:
         """The carrier tells of keys itself: their tones are not listened for any more."""
