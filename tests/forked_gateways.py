@@ -6,6 +6,7 @@ process for each that runs what `voicegw serve` runs; that one says its folder, 
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -100,6 +101,8 @@ def _serve(folder: str, base_url: str) -> None:
 def main() -> None:
     """Fork for each line."""
     base_url = sys.argv[1]
+    # Nothing of it is garbage: a collection in each child would copy it all.
+    gc.freeze()
     # The children are nobody's to wait for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while line := sys.stdin.readline():

@@ -85,12 +85,18 @@ async def test_no_call_is_lost_when_the_process_is_killed(tmp_path: Path) -> Non
             await someone.send("start", caller="+84901234567")
             call_id = str((await someone.event("ready"))["call_id"])
             ready[call_id] = False
-            for _ in range(int(life_s / 0.1)):
-                await someone.connection.send(SILENT_FRAME * 5)
-                await asyncio.sleep(0.1)
-            ready[call_id] = True
-            await someone.send("hangup")
-            await someone.closed()
+            hearing = asyncio.create_task(someone.closed())
+            try:
+                for _ in range(int(life_s / 0.1)):
+                    await someone.connection.send(SILENT_FRAME * 5)
+                    await asyncio.sleep(0.1)
+                ready[call_id] = True
+                await someone.send("hangup")
+                await hearing
+            finally:
+                hearing.cancel()
+                # The gateway is gone: no goodbye is waited for.
+                someone.connection.transport.abort()
 
     async def line(url: str, life_s: float) -> None:
         """One call after the other, until the gateway is gone."""
