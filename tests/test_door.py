@@ -175,6 +175,23 @@ async def test_one_address_and_one_token_have_their_share(tmp_path: Path) -> Non
             assert await status_of(f"{running.url}?token={three}") == 101
 
 
+async def test_a_call_that_waits_for_its_caller_is_still_his(tmp_path: Path) -> None:
+    """Connections that are dropped and opened again would otherwise take all lines of the gateway."""
+    async with running_gateway(tmp_path, door__calls_per_address="1") as running:
+        async with caller(running.url) as someone:
+            await someone.send("start")
+            ready = await someone.event("ready")
+            someone.connection.transport.abort()
+        await left(running, 0)
+        assert await status_of(running.url) == 429
+        async with caller(f"{running.url}?resume_token={ready['resume_token']}") as again:
+            assert (await again.event("ready"))["resumed"] is True
+            await again.send("hangup")
+            await again.closed()
+        await left(running, 0)
+        assert await status_of(running.url) == 101
+
+
 async def left(running: Running, connections: int) -> None:
     while len(running.server.server_state.connections) > connections:  # noqa: ASYNC110 (uvicorn tells nobody)
         await asyncio.sleep(0)

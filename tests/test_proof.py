@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import soundfile
 from forked_gateways import Forks, forked_gateways, gone
-from gateways import Caller, caller, kept_gateway
+from gateways import caller, kept_gateway
 from test_process import process
 from test_records import delivered
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -26,6 +26,7 @@ from voicegw.audio.pcm import SILENT_FRAME
 from voicegw.config import StoreSettings
 from voicegw.rehearsal.provider import ScriptedProvider
 from voicegw.rehearsal.provider_server import ProviderServer
+from voicegw.server.admission import resident_mb
 from voicegw.store.database import Database, database_url
 from voicegw.store.queries import Filter, Row, every_call, list_calls
 
@@ -275,19 +276,21 @@ async def test_a_full_disk_ends_no_call(tmp_path: Path) -> None:
         await asyncio.to_thread(subprocess.run, ["umount", "-l", str(disk)], check=False)
 
 
+UPGRADE = (
+    b"GET /v1/call HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
 async def test_a_thousand_clients_that_vanish_leave_nothing(tmp_path: Path) -> None:
     """Connected and gone, at every stage of the handshake: no call, no connection, no task stays."""
-    request = (
-        b"GET /v1/call HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
     async with kept_gateway(tmp_path, server__start_wait_ms="60000", server__handshake_s="1") as running:
         before = len(asyncio.all_tasks())
         for number in range(0, 1000, 50):
             writers = []
             for client in range(50):
                 _, writer = await asyncio.open_connection("127.0.0.1", running.server.port)
-                writer.write(request[: (number + client) * 7 % (len(request) + 1)])
+                writer.write(UPGRADE[: (number + client) * 7 % (len(UPGRADE) + 1)])
                 writers.append(writer)
             await asyncio.sleep(0)
             for writer in writers:
@@ -302,9 +305,53 @@ async def test_a_thousand_clients_that_vanish_leave_nothing(tmp_path: Path) -> N
         assert len(asyncio.all_tasks()) <= before
 
 
+class Flood:
+    """One client that sends 10,000 malformed messages a second, and comes again whenever it is cut."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.sent = self.cut = 0
+        self._burst = b"".join(
+            masked(text)
+            for text in (b"{", b'{"type":"dance"}', b"[]", b'"x"', b"\x00\x01")
+            for _ in range(20)
+        )
+
+    async def run(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            writer.write(UPGRADE + masked(b'{"type":"start"}'))
+            began, sent = clock(), 0
+            reading = asyncio.create_task(read_all(reader))
+            try:
+                while not reading.done():
+                    # A hundred each 10 ms, and what this loop was late with.
+                    while sent < (clock() - began) * 10_000:
+                        writer.write(self._burst)
+                        sent += 100
+                    await asyncio.wait([reading], timeout=0.01)
+            finally:
+                reading.cancel()
+                writer.transport.abort()
+            self.sent += sent
+            self.cut += 1
+
+
+async def read_all(reader: asyncio.StreamReader) -> None:
+    with contextlib.suppress(ConnectionError):
+        while await reader.read(1 << 16):
+            pass
+
+
+def masked(payload: bytes) -> bytes:
+    """A text frame as a client sends it, with a mask of zeros."""
+    return bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload
+
+
 async def test_a_flood_of_nonsense_changes_no_other_call(tmp_path: Path) -> None:
-    """Ten thousand malformed messages from one client while fifty calls run: it is cut, they are answered."""
-    async with kept_gateway(tmp_path, store__record="false") as running:
+    """Ten thousand malformed messages a second from one client while fifty calls run: they are answered."""
+    async with kept_gateway(tmp_path, store__record="false", server__resume_grace_s="1") as running:
 
         async def talk() -> list[str]:
             async with caller(running.url) as someone:
@@ -318,19 +365,42 @@ async def test_a_flood_of_nonsense_changes_no_other_call(tmp_path: Path) -> None
                 await someone.closed()
             return [*said, heard]
 
-        async def flood(someone: Caller) -> tuple[int | None, str | None]:
-            with contextlib.suppress(ConnectionClosed):
-                for number in range(10_000):
-                    await someone.connection.send(("{", '{"type":"dance"}', "[]", '"x"')[number % 4])
-            return await someone.closed()
-
         alone = await talk()
-        async with caller(running.url) as nuisance:
-            await nuisance.send("start")
-            await nuisance.event("ready")
-            flooded, *others = await asyncio.gather(flood(nuisance), *(talk() for _ in range(50)))
-        assert flooded[0] == 1008
+        flood = Flood(running.server.port)
+        flooding = asyncio.create_task(flood.run())
+        others = await asyncio.gather(*(talk() for _ in range(50)))
+        flooding.cancel()
+        await asyncio.wait([flooding])
+        assert flood.sent >= 10_000
+        assert flood.cut >= 3
         assert others == [alone] * 50
+        # Those that were cut did not stay as calls that wait for their caller.
+        await asyncio.wait_for(running.gateway.drain(), 10)
+        rows = await list_calls(running.gateway.keeping.database, Filter(), 200)  # type: ignore[union-attr]
+    assert {row["outcome"] for row in rows} <= {"caller", "too_many_messages", "carrier_lost"}
+
+
+async def test_a_client_that_never_reads_is_cut(tmp_path: Path) -> None:
+    """What waits for it is bounded: eight seconds of audio, and then its connection is gone."""
+    async with kept_gateway(tmp_path, store__record="false", carriers__messages_s="100000") as running:
+        _, writer = await asyncio.open_connection("127.0.0.1", running.server.port, limit=1024)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(UPGRADE + masked(b'{"type":"start"}'))
+        before = resident_mb()
+        # Each wrong message is answered by an error. The kernel's buffers fill first, some megabytes.
+        burst = masked(b'{"type":"dance"}') * 1000
+        most = 0.0
+        for _ in range(500):
+            writer.write(burst)
+            await asyncio.sleep(0)
+            most = max(most, resident_mb() - before)
+            if not running.server.server_state.connections:
+                break
+        assert not running.server.server_state.connections
+        assert most < 20
+        writer.transport.abort()
+        # The others go on.
+        await short_call(running.url, "another")
 
 
 async def test_a_clock_that_jumps_hurts_no_call(tmp_path: Path, system_program: Callable[[str], str]) -> None:

@@ -52,8 +52,11 @@ class Door:
         """True when a token is needed."""
         return bool(self._door.secret)
 
-    def enter(self, carrier: str, handshake: Handshake, *, resumes: bool) -> Guest:
-        """Let a WebSocket handshake in. Raises Refused. Whoever is let in must `leave`."""
+    def enter(self, carrier: str, handshake: Handshake, *, resumes: bool) -> Guest | None:
+        """Let a WebSocket handshake in. Raises Refused. Whoever is let in must `leave`.
+
+        None for one who comes back to a call: its caller is counted already.
+        """
         self._check_failures(handshake.peer)
         try:
             self._check_origin(handshake)
@@ -61,6 +64,8 @@ class Door:
             # A resume token opens nothing but its own call.
             if self.locked and not resumes and not proves_itself(self._settings, carrier):
                 found = self.tokens.check(token_of(handshake), "call")
+            if resumes:
+                return None
             guest = Guest(handshake.peer, (found.name or found.token_id) if found else "")
             self._check_numbers(guest)
             if found is not None:

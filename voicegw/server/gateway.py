@@ -19,7 +19,7 @@ from voicegw.providers.build import Providers
 from voicegw.server.admission import Admission
 from voicegw.server.clips import Clips
 from voicegw.server.connection import Line
-from voicegw.server.door import Door
+from voicegw.server.door import Door, Guest
 from voicegw.server.keeping import Keeping
 from voicegw.server.links import Links
 from voicegw.server.metrics import Metrics, ProcessFigures
@@ -79,6 +79,7 @@ class Gateway:
         self.draining = False
         self.arrivals = 0  # connections whose call has not begun
         self._sessions: dict[str, Session] = {}  # by resume token
+        self._guests: dict[str, Guest] = {}  # whose connection is gone and whose call is not, by resume token
         self._runs: set[asyncio.Task[None]] = set()
         self._clip_task: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[int] | None = None
@@ -115,6 +116,13 @@ class Gateway:
         log.info("%d personas reloaded", len(self.personas))
         if self._clip_task is None or self._clip_task.done():
             self._make_clips()
+
+    def leave(self, guest: Guest, session: Session | None) -> None:
+        """A guest's connection is gone; he counts at the door until his call is over."""
+        if session is not None and self._sessions.get(session.resume_token) is session:
+            self._guests[session.resume_token] = guest
+        else:
+            self.door.leave(guest)
 
     def admit(self) -> None:
         """Raise GatewayFull when no further connection may begin a call, and count that."""
@@ -214,6 +222,8 @@ class Gateway:
             await session.run(lambda: session.attach(line, carrier))
         finally:
             self._sessions.pop(session.resume_token, None)
+            if (guest := self._guests.pop(session.resume_token, None)) is not None:
+                self.door.leave(guest)
             # What a client gives as its reason is a caller's word: it stays in the journal.
             reason = "caller" if session.hung_up_by_caller else session.end_reason
             log.info("call %s ended: %s", session.call_id, reason)

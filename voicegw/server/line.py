@@ -27,6 +27,8 @@ wire_log.setLevel(logging.WARNING)
 MOST_UNSENT_BYTES = 256_000
 # How long the other side has to answer a close before the connection is cut.
 CLOSE_S = 5.0
+# Whoever was closed for a flood has this long to read so.
+FLOOD_CLOSE_S = 1.0
 # Messages are counted over this long: a network that stalls delivers some seconds at once.
 BURST_S = 10.0
 
@@ -154,6 +156,14 @@ class WebSocketLine(asyncio.Protocol):
             return False
         log.warning("a connection is closed: it sends too many messages")
         self.close(1008, "too many messages")
+        if self._arrival is not None and self._arrival.session is not None:
+            # Whoever floods comes again: his calls must not wait for him one beside the other.
+            self._arrival.session.finish("too_many_messages", close_code=1008)
+        # What still comes is not even read: the flood stands in the sender's own buffers until he is cut.
+        self._transport.pause_reading()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(FLOOD_CLOSE_S, self._abort)
         return True
 
     def _guard(self, work: Callable[[], None]) -> None:

@@ -40,10 +40,12 @@ class CallSocket(WebSocketLine):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._connections.discard(self)
+        arrival = self._arrival
+        super().connection_lost(exc)
         if self._guest is not None:
             guest, self._guest = self._guest, None
-            self._gateway.door.leave(guest)
-        super().connection_lost(exc)
+            # A call that waits for its caller to come back is still his.
+            self._gateway.leave(guest, arrival.session if arrival is not None else None)
 
     def shutdown(self) -> None:
         """uvicorn stops: by now the gateway has ended its calls."""
