@@ -206,7 +206,7 @@ class WebhookTool:
         text = body.decode(errors="replace")
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text or "{}"
         for part in filter(None, self._file.result.split(".")):
             if isinstance(found, list) and part.isdigit() and int(part) < len(found):

@@ -392,7 +392,7 @@ def read_cassette(path: Path) -> list[Take]:
         return takes
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: line {number} is no take of a cassette") from error
 
 

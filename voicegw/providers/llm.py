@@ -129,7 +129,7 @@ class ChatModel:
     def _whole(self, answer: Answer, body: bytes, reader: DeltaReader) -> ReplyDelta:
         try:
             event = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise answer.bad("an answer that is no JSON") from error
         self._take(answer, event, reader)
         if not reader.seen_content:

@@ -16,7 +16,7 @@ async def list_models(stage: Stage, settings: ProviderSettings, streams: ByteStr
     async with await Upstream(stage, settings, streams).get("/models") as answer:
         try:
             found = json.loads(await answer.read_all())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise answer.bad("a list of models that is no JSON") from error
         listed = found.get("data") if isinstance(found, dict) else None
         if not isinstance(listed, list):

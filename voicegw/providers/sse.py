@@ -82,5 +82,7 @@ class EventReader:
             value = json.loads(b"\n".join(self._open).decode(errors="replace"))
         except ValueError:
             return  # perhaps its next `data:` line completes it; the blank line tells
+        except RecursionError:
+            raise BadStream("an event nested too deeply") from None
         self._open.clear()
         values.append(value)

@@ -102,7 +102,7 @@ class SpeechToText:
                 raise answer.bad("a web page came in place of a transcript; is the base URL right?")
             try:
                 found = json.loads(body)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise answer.bad("a transcript that is no JSON") from error
             if isinstance(found, Mapping) and found.get("error"):
                 raise self._upstream.failures.from_event(found, answer.request_id)

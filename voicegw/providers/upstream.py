@@ -207,7 +207,7 @@ async def _status_error(request: HttpRequest, response: HttpResponse) -> openai.
     text = answer.text.strip()
     try:
         body: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = text
     if isinstance(body, Mapping):
         body = body.get("error", body)

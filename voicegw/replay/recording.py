@@ -81,7 +81,9 @@ def _read_with_ffmpeg(path: Path) -> tuple[npt.NDArray[np.float32], int]:
         from pydub import AudioSegment
         from pydub.exceptions import CouldntDecodeError
     try:
-        segment = AudioSegment.from_file(path).set_sample_width(2)
+        # Given a path, it would leave the file open where it fails.
+        with path.open("rb") as file:
+            segment = AudioSegment.from_file(file).set_sample_width(2)
     except (CouldntDecodeError, IndexError, KeyError) as error:
         # The last two: ffprobe finds a container without sound in it.
         raise ConfigError(f"{path}: ffmpeg finds no audio in it either") from error

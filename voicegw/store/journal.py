@@ -147,7 +147,7 @@ def about(path: Path) -> dict[str, str]:
     with path.open("rb") as file:
         try:
             found = json.loads(file.readline())["about"]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, RecursionError, TypeError, ValueError):
             return {}
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
@@ -164,7 +164,7 @@ def read_journal(path: Path) -> tuple[CallSettings, Iterator[tuple[Event, int]]]
         if head["format"] != FORMAT:
             raise ConfigError(f"{path}: journal format {head['format']} is unknown; this reads {FORMAT}")
         settings = _SETTINGS.validate_python(head["settings"])
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+    except (IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: line 1 is not the head of a journal") from error
     return settings, _events(path, lines)
 
@@ -175,7 +175,7 @@ def _events(path: Path, lines: list[bytes]) -> Iterator[tuple[Event, int]]:
             found = json.loads(line)
             now, kind = found.pop("t"), _EVENTS[found.pop("e")]
             event = kind(**found)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             if number == len(lines):
                 # The process was killed while it wrote this line.
                 return
