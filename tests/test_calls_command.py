@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from voicegw.cli import app
 from voicegw.config import StoreSettings
-from voicegw.store.database import Database, database_url
+from voicegw.store.database import Database, database_url, newest_revision
 from voicegw.store.records import RungRecord, ToolRecord
 
 SECRET = "a-secret-for-tests-which-is-long-enough"
@@ -33,7 +33,7 @@ async def data(tmp_path: Path) -> Path:
     await database.add(
         [
             record(1, **more),
-            record(2, caller="=1+1", outcome="killed"),
+            record(2, caller="=1+1", ended_by="killed"),
             record(3, started_at="2020-01-01T00:00:00.000+00:00", persona="support", cost_usd=0.0),
         ]
     )
@@ -52,7 +52,7 @@ def test_calls_are_listed_newest_first_and_by_filter(data: Path) -> None:
     assert len(lines) == 4
     assert lines[-1].startswith(f"{3:016x}")
     assert len(typed(data, "calls", "list", "--persona", "support").splitlines()) == 2
-    assert len(typed(data, "calls", "list", "--outcome", "killed").splitlines()) == 2
+    assert len(typed(data, "calls", "list", "--ended-by", "killed").splitlines()) == 2
     assert len(typed(data, "calls", "list", "--since", "2026-01-01").splitlines()) == 3
     assert len(typed(data, "calls", "list", "--limit", "1").splitlines()) == 2
     assert typed(data, "calls", "list", "--caller", "nobody").strip() == "no calls"
@@ -105,8 +105,8 @@ def test_a_caller_is_forgotten_when_that_is_confirmed(data: Path) -> None:
 
 def test_the_database_is_upgraded_and_described(tmp_path: Path) -> None:
     typed(tmp_path, "db", "status", exit_code=1)
-    assert "0001" in typed(tmp_path, "db", "upgrade")
-    assert json.loads(typed(tmp_path, "db", "status", "--json"))["revision"] == "0001"
+    assert str(newest_revision()) in typed(tmp_path, "db", "upgrade")
+    assert json.loads(typed(tmp_path, "db", "status", "--json"))["revision"] == newest_revision()
 
 
 def test_a_token_is_issued(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ async def test_no_call_is_lost_when_the_process_is_killed(tmp_path: Path) -> Non
     for call_id, hung_up in ready.items():
         row = rows[call_id]
         # Killed between the goodbye and the journal's last line, it was killed.
-        assert row["outcome"] == "killed" or (hung_up and row["outcome"] == "caller")
+        assert row["ended_by"] == "killed" or (hung_up and row["ended_by"] == "caller")
         assert row["caller"] == "+84901234567"
     files = await asyncio.to_thread(lambda: {path.name: path for path in tmp_path.glob("data*/recordings/*")})
     recordings = {row["recording"] for row in rows.values()} - {""}
@@ -228,7 +228,7 @@ async def test_postgres_may_go_and_come_during_calls(tmp_path: Path, postgres: P
         await delivered(keeping, 8)
         rows = await list_calls(keeping.database, Filter(), 100)
         assert sorted(row["call_id"] for row in rows) == sorted(ids)
-        assert all(row["outcome"] == "caller" for row in rows)
+        assert all(row["ended_by"] == "caller" for row in rows)
 
 
 async def test_postgres_is_not_changed_in_passing(tmp_path: Path, postgres: Postgres) -> None:
@@ -377,7 +377,7 @@ async def test_a_flood_of_nonsense_changes_no_other_call(tmp_path: Path) -> None
         # Those that were cut did not stay as calls that wait for their caller.
         await asyncio.wait_for(running.gateway.drain(), 10)
         rows = await list_calls(running.gateway.keeping.database, Filter(), 200)  # type: ignore[union-attr]
-    assert {row["outcome"] for row in rows} <= {"caller", "too_many_messages", "carrier_lost"}
+    assert {row["ended_by"] for row in rows} <= {"caller", "too_many_messages", "carrier_lost"}
 
 
 async def test_a_client_that_never_reads_is_cut(tmp_path: Path) -> None:

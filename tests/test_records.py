@@ -2,20 +2,29 @@
 
 import asyncio
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from gateways import caller, kept_gateway
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, create_engine, func, select, text
 
 from voicegw.config import StoreSettings
 from voicegw.errors import ConfigError, StoreError
+from voicegw.rehearsal.script import Fault, Script, ScriptedReply, ToolCall
 from voicegw.server.keeping import Keeping
-from voicegw.store.database import Database, database_url, newest_revision
+from voicegw.store.database import MIGRATIONS, Database, database_url, newest_revision
+from voicegw.store.queries import Filter, list_calls, one_call
 from voicegw.store.records import CallRecord, TurnRecord, load_record
 from voicegw.store.retention import calls_of, remove_calls, remove_older
 from voicegw.store.spool import Spool
@@ -36,7 +45,8 @@ def record(number: int, **more: object) -> CallRecord:
         "caller": "+84901234567",
         "called": "1900",
         "metadata": {"queue": "vip"},
-        "outcome": "caller",
+        "ended_by": "caller",
+        "outcome": "resolved",
         "summary": "1 turn; ended by caller",
         "recording": "",
         "cost_usd": 0.01,
@@ -111,7 +121,7 @@ async def test_a_call_gets_its_record(tmp_path: Path) -> None:
             turns = (await connection.execute(select(PARTS["turns"]))).mappings().all()
     assert row["call_id"] == ready["call_id"]
     assert (row["caller"], row["external_id"], row["metadata"]) == ("+84901234567", "x-1", {"queue": "vip"})
-    assert row["outcome"] == "caller"
+    assert row["ended_by"] == "caller"
     assert row["recording"] == f"{ready['call_id']}.flac"
     assert row["carrier"] == "native"
     assert len(row["persona_version"]) == 12
@@ -120,6 +130,127 @@ async def test_a_call_gets_its_record(tmp_path: Path) -> None:
     assert answered["heard"] == heard
     assert sum(answered["stages_ms"].values()) == pytest.approx(answered["gap_ms"], abs=6)
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+SHOP = """
+name = "shop"
+language = "en"
+system_prompt = "Help."
+
+[phrases]
+greeting = "Hello."
+apology = "Sorry."
+not_understood = "Pardon?"
+transferring = "I will connect you."
+
+[tools]
+use = ["get_order_status", "transfer_to_person", "end_call"]
+
+[[transfer]]
+name = "people"
+address = "sip:people@shop.example"
+"""
+
+
+def shop(messages: list[dict[str, Any]]) -> ScriptedReply:
+    """A model that looks the order up, then hands over, then says goodbye."""
+    calls = [message for message in messages if message.get("tool_calls")]
+    asked = [m["content"] for m in messages if m["role"] == "user"][-1]
+    if messages[-1]["role"] == "tool":
+        return ScriptedReply("That is it.")
+    if "order" in asked:
+        return ScriptedReply("", (ToolCall("get_order_status", '{"order_id": "DH123456"}', "c1"),))
+    if "person" in asked and len(calls) < 2:
+        return ScriptedReply("", (ToolCall("transfer_to_person", '{"reason": "return"}', "c2"),))
+    arguments = '{"outcome": "resolved", "summary": "The order comes on Thursday."}'
+    return ScriptedReply("Goodbye.", (ToolCall("end_call", arguments, "c3"),))
+
+
+async def test_every_column_of_a_record_is_filled_by_a_call(tmp_path: Path) -> None:
+    """A call with an order looked up, a hand-over that failed, an apology and a goodbye.
+
+    A column that nothing ever fills promises an operator what is not there.
+    """
+    folder = tmp_path / "personas"
+    folder.mkdir()
+    (folder / "shop.toml").write_text(SHOP)
+    script = Script(llm=shop, ms_per_char=2)
+    async with kept_gateway(tmp_path, script, persona__folders=str(folder)) as running:
+        keeping = running.gateway.keeping
+        assert keeping is not None
+        async with caller(running.url) as someone:
+            await someone.send(
+                "start", persona="shop", caller="+84901234567", called="1900", external_id="x-1"
+            )
+            await someone.event("speech_stopped")
+            await someone.send("text", text="Where is my order?")
+            await someone.event("latency")
+            await someone.event("speech_stopped")
+            await someone.send("text", text="I want a person.")
+            await someone.event("transfer")
+            await someone.send("transferred", done=False)
+            while (await someone.event("transfer"))["status"] != "failed":
+                pass
+            running.provider.fail("llm", Fault(status=400), times=1)
+            await someone.send("text", text="Hello?")
+            await someone.event("rung")
+            await someone.event("speech_stopped")
+            await someone.send("text", text="Bye.")
+            await someone.closed()
+        await delivered(keeping, 1)
+        (listed,) = await list_calls(keeping.database, Filter(outcome="resolved", ended_by="agent"), 9)
+        row = await one_call(keeping.database, listed["call_id"])
+    assert (row["outcome"], row["summary"]) == ("resolved", "The order comes on Thursday.")
+    (transfer,) = row["transfers"]
+    assert (transfer["target"], transfer["status"]) == ("people", "failed")
+    (tool,) = row["tools"]
+    assert (tool["name"], tool["outcome"]) == ("get_order_status", "done")
+    assert "out_for_delivery" in tool["result"]
+    assert [rung["rung"] for rung in row["rungs"]] == ["apology"]
+    # Nobody was interrupted or misunderstood, scripted providers cost nothing; verdicts have their own tests.
+    empty = {"metadata", "cost_usd", "costs", "reopened", "rejected", "cut", "verdict", "verdict_detail"}
+    for table, parts in ((calls, [row]), *((table, row[name]) for name, table in PARTS.items())):
+        for column in table.columns:
+            if column.name not in (*empty, "call_id", "number", "turn"):
+                assert any(part[column.name] for part in parts), f"{table.name}.{column.name}"
+    shown = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "voicegw", "calls", "show", row["call_id"]],
+        env={**os.environ, "VOICEGW_STORE__DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    for words in (
+        "resolved: The order comes on Thursday.",
+        "handed over to people: failed",
+        "ended by  agent",
+    ):
+        assert words in shown.stdout, shown.stdout + shown.stderr
+
+
+async def test_records_of_the_first_schema_are_kept(tmp_path: Path) -> None:
+    """What an earlier version wrote is there after the upgrade, in the database and in the spool."""
+    path = tmp_path / "voicegw.db"
+    made = Database(database_url(StoreSettings(data_dir=str(tmp_path))))
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with create_engine(f"sqlite:///{path}").begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        names = [c.name for c in calls.columns if c.name not in ("ended_by", "outcome")]
+        values = asdict(record(1)) | {"metadata": "{}", "verdict_detail": "{}"}
+        connection.execute(
+            text(f"INSERT INTO calls (outcome, {', '.join(names)}) VALUES ('idle', :{', :'.join(names)})"),
+            {name: values[name] for name in names},
+        )
+    await made.check()
+    (row,) = await list_calls(made, Filter(), 9)
+    await made.close()
+    assert (row["call_id"], row["ended_by"], row["outcome"]) == (record(1).call_id, "idle", "")
+    old = asdict(record(2)) | {"format": 1, "outcome": "idle"}
+    del old["ended_by"]
+    found = load_record(json.dumps(old).encode())
+    assert (found.ended_by, found.outcome) == ("idle", "")
 
 
 async def delivered(keeping: Keeping | None, n: int) -> None:
@@ -173,7 +304,7 @@ def test_a_killed_call_is_closed_by_its_journal(tmp_path: Path) -> None:
         file.write(b'{"t":3000000,"e":"Pla')
     assert Spool(tmp_path).close_dead_calls(hook=True) == 1
     (found,) = [load_record(data) for _, data in spool.waiting()]
-    assert (found.caller, found.outcome, found.duration_ms) == ("+84901", "killed", 2000)
+    assert (found.caller, found.ended_by, found.duration_ms) == ("+84901", "killed", 2000)
     assert sorted(path.suffix for path in spool.folder.iterdir()) == [".hook", ".json"]
     assert Spool(tmp_path).close_dead_calls(hook=True) == 0
 
@@ -190,7 +321,7 @@ def test_a_call_that_ended_and_was_killed_before_its_mark_was_gone_keeps_its_rec
     spool.end(one, hook=False)
     spool.begin(one.call_id)
     spool.close_dead_calls(hook=False)
-    assert [load_record(data).outcome for _, data in spool.waiting()] == ["caller"]
+    assert [load_record(data).ended_by for _, data in spool.waiting()] == ["caller"]
     assert [path.suffix for path in spool.folder.iterdir()] == [".json"]
 
 

@@ -296,7 +296,8 @@ def calls_list(
     until: Annotated[str, typer.Option(help="Before this time.")] = "",
     caller: Annotated[str, typer.Option(help="Of this number.")] = "",
     persona: Annotated[str, typer.Option(help="Of this persona.")] = "",
-    outcome: Annotated[str, typer.Option(help="That ended so: caller, idle, killed, …")] = "",
+    ended_by: Annotated[str, typer.Option(help="That ended so: caller, idle, killed, …")] = "",
+    outcome: Annotated[str, typer.Option(help="Of which this came: resolved, transferred, …")] = "",
     verdict: Annotated[str, typer.Option(help="With this grade.")] = "",
     limit: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 50,
     export: Annotated[str, typer.Option(help="csv or jsonl, on standard output, all columns.")] = "",
@@ -308,7 +309,9 @@ def calls_list(
     from voicegw.store.queries import Filter
 
     settings = load_settings(overrides=overrides(set_))
-    wanted = Filter.of(since, until, caller=caller, persona=persona, outcome=outcome, verdict=verdict)
+    wanted = Filter.of(
+        since, until, caller=caller, persona=persona, ended_by=ended_by, outcome=outcome, verdict=verdict
+    )
     raise typer.Exit(run_list(settings, wanted, limit, export="jsonl" if json else export))
 
 

@@ -52,7 +52,7 @@ def run_list(settings: Settings, wanted: Filter, limit: int, *, export: str) -> 
         console.print("no calls")
         return 0
     table = Table(box=None, pad_edge=False)
-    for name in ("call", "began", "lasted", "caller", "persona", "ended by", "verdict", "USD"):
+    for name in ("call", "began", "lasted", "caller", "persona", "ended by", "outcome", "verdict", "USD"):
         table.add_column(name, justify="right" if name in ("lasted", "USD") else "left", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -61,6 +61,7 @@ def run_list(settings: Settings, wanted: Filter, limit: int, *, export: str) -> 
             _lasted(row["duration_ms"]),
             Text(row["caller"]),
             Text(row["persona"]),
+            row["ended_by"],
             row["outcome"],
             row["verdict"],
             f"{row['cost_usd']:.4f}" if row["cost_usd"] else "",
@@ -124,6 +125,8 @@ def run_show(settings: Settings, call_id: str, *, as_json: bool) -> int:
             for part in row[kind]:
                 if part["turn"] == turn["number"]:
                     console.print(Text(f"        {_part(kind, part)}", "yellow"), soft_wrap=True)
+    for transfer in row["transfers"]:
+        console.print(Text(f"handed over to {transfer['target']}: {transfer['status']}", "yellow"))
     return 0
 
 
@@ -138,7 +141,8 @@ def _facts(row: Row, data: Path) -> list[tuple[str, str]]:
         ("caller", row["caller"] + (f" to {row['called']}" if row["called"] else "")),
         ("carrier", f"{row['carrier']} {row['external_id']}".strip()),
         ("persona", f"{row['persona']} ({row['language']}), version {row['persona_version']}"),
-        ("result", row["summary"]),
+        ("ended by", row["ended_by"]),
+        ("outcome", f"{row['outcome']}: {row['summary']}" if row["outcome"] else row["summary"]),
         ("verdict", verdict),
         ("cost", f"{row['cost_usd']:.4f} USD" if row["cost_usd"] else ""),
         ("recording", str(recording) if recording else ""),

@@ -67,7 +67,7 @@ class Keeping:
         call_id: str,
         told: Mapping[str, str],
         timeline: Timeline,
-        outcome: str,
+        ended_by: str,
         tape: Tape | None,
     ) -> CallRecord:
         """Keep the record of a call that is over; returns when it is on the disk."""
@@ -75,7 +75,7 @@ class Keeping:
         if tape is not None:
             whole = await asyncio.wrap_future(tape.done)
         record = record_of(
-            call_id, told, timeline, outcome=outcome, recording=whole.name if whole is not None else ""
+            call_id, told, timeline, ended_by=ended_by, recording=whole.name if whole is not None else ""
         )
         await asyncio.to_thread(self.spool.end, record, hook=self._hook)
         self._news.set()

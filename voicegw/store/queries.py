@@ -26,6 +26,7 @@ class Filter:
     until: datetime | None = None
     caller: str = ""
     persona: str = ""
+    ended_by: str = ""
     outcome: str = ""
     verdict: str = ""
 
@@ -41,7 +42,7 @@ class Filter:
             found.append(calls.c.started_at >= self.since)
         if self.until is not None:
             found.append(calls.c.started_at < self.until)
-        for name in ("caller", "persona", "outcome", "verdict"):
+        for name in ("caller", "persona", "ended_by", "outcome", "verdict"):
             if value := getattr(self, name):
                 found.append(calls.c[name] == value)
         return found

@@ -17,7 +17,7 @@ from voicegw.store.journal import about, read_journal
 from voicegw.verdict.exchanges import STAGES, Exchange
 from voicegw.verdict.timeline import Timeline
 
-FORMAT = 1
+FORMAT = 2
 # The process ended before the call did, and the journal is all that is left of it.
 KILLED = "killed"
 
@@ -80,8 +80,9 @@ class TransferRecord:
 class CallRecord:
     """A whole call. `started_at` and `ended_at` are ISO 8601 in UTC.
 
-    `outcome` is the code of how it ended: "caller", "goodbye", "carrier_lost", "killed", …; `recording` the
-    file's name in the recordings folder, or empty; `verdict` the grade, or empty.
+    `ended_by` is the code of how it ended: "caller", "goodbye", "carrier_lost", "killed", …; `outcome` what
+    came of it, a code of the persona's, or "" when nobody could say, and `summary` the same in words;
+    `recording` the file's name in the recordings folder, or empty; `verdict` the grade, or empty.
     """
 
     call_id: str
@@ -96,6 +97,7 @@ class CallRecord:
     caller: str
     called: str
     metadata: dict[str, str]
+    ended_by: str
     outcome: str
     summary: str
     recording: str
@@ -119,8 +121,12 @@ _RECORD = TypeAdapter(CallRecord)
 
 
 def load_record(data: bytes) -> CallRecord:
-    """Read what `dump` wrote. Raises ValueError."""
-    return _RECORD.validate_json(data)
+    """Read what `dump` wrote, in this format or the one before. Raises ValueError."""
+    found = json.loads(data)
+    if isinstance(found, dict) and found.get("format") == 1:
+        # `outcome` said then how the call ended.
+        found |= {"ended_by": found.get("outcome"), "outcome": "", "format": FORMAT}
+    return _RECORD.validate_python(found)
 
 
 def about_call(
@@ -141,7 +147,7 @@ def record_of(
     told: Mapping[str, str],
     timeline: Timeline,
     *,
-    outcome: str,
+    ended_by: str,
     recording: str,
     verdict: str = "",
     verdict_detail: Mapping[str, Any] | None = None,
@@ -153,7 +159,8 @@ def record_of(
     exchanges = timeline.exchanges
     who = timeline.call
     tools = [tool for exchange in exchanges for tool in _tools(exchange)]
-    transfers = [TransferRecord(_ms(t.at_us), t.target, t.status) for t in getattr(timeline, "transfers", ())]
+    transfers = [TransferRecord(_ms(t.at_us), t.target, t.status) for t in timeline.transfers]
+    told_outcome = timeline.outcome
     turns = [_turn(exchange) for exchange in exchanges]
     return CallRecord(
         call_id=call_id,
@@ -168,8 +175,10 @@ def record_of(
         caller=who.caller,
         called=who.called,
         metadata=dict(who.metadata),
-        outcome=outcome,
-        summary=_summary(turns, tools, transfers, outcome),
+        ended_by=ended_by,
+        outcome=told_outcome.code if told_outcome is not None else "",
+        summary=(told_outcome.summary if told_outcome is not None else "")
+        or _facts(turns, tools, transfers, ended_by),
         recording=recording,
         cost_usd=sum(turn.cost_usd for turn in turns),
         verdict=verdict,
@@ -197,8 +206,8 @@ def record_of_journal(path: Path, recording: str) -> CallRecord | None:
     call, timeline = Call(settings), Timeline()
     for event, now in events:
         timeline.take(event, now, call.receive(event, now))
-    outcome = timeline.end_reason or KILLED
-    return record_of(path.stem, told, timeline, outcome=outcome, recording=recording)
+    ended_by = timeline.end_reason or KILLED
+    return record_of(path.stem, told, timeline, ended_by=ended_by, recording=recording)
 
 
 def _ms(us: int) -> int:
@@ -241,8 +250,8 @@ def _tools(exchange: Exchange) -> Iterable[ToolRecord]:
         )
 
 
-def _summary(
-    turns: list[TurnRecord], tools: list[ToolRecord], transfers: list[TransferRecord], outcome: str
+def _facts(
+    turns: list[TurnRecord], tools: list[ToolRecord], transfers: list[TransferRecord], ended_by: str
 ) -> str:
     """One line of facts; nobody's words."""
     n = sum(1 for turn in turns if turn.source)
@@ -251,4 +260,4 @@ def _summary(
         parts.append("tools " + ", ".join(dict.fromkeys(tool.name for tool in tools)))
     if transfers:
         parts.append(f"transferred to {transfers[-1].target} ({transfers[-1].status})")
-    return "; ".join([*parts, f"ended by {outcome}"])
+    return "; ".join([*parts, f"ended by {ended_by}"])

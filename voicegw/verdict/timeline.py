@@ -37,6 +37,15 @@ from voicegw.verdict.exchanges import (
 
 
 @dataclass(slots=True)
+class HandOver:
+    """The caller was to be handed over; `status` as the other side was told it last."""
+
+    at_us: int
+    target: str
+    status: str
+
+
+@dataclass(slots=True)
 class Caller:
     """Who called, as the carrier told it."""
 
@@ -60,6 +69,8 @@ class Timeline:
         self.ended_us: int | None = None
         self.end_reason = ""
         self.hang_up = ""  # the reason, where the agent ended the call
+        self.transfers: list[HandOver] = []
+        self.outcome: n.Outcome | None = None  # told once, at the end
         self.last_us = 0
         self._event: e.Event | None = None
         # Of the turn that is being spoken now: it has no exchange yet.
@@ -369,6 +380,15 @@ class Timeline:
     def _told_rung(self, notice: n.Rung, now: int) -> None:
         self.current.rungs.append(RungHeard(now, notice.rung, notice.text, notice.reason))
 
+    def _told_transfer(self, notice: n.Transfer, now: int) -> None:
+        if notice.status == "started":
+            self.transfers.append(HandOver(now, notice.target, notice.status))
+        elif self.transfers:
+            self.transfers[-1].status = notice.status
+
+    def _told_outcome(self, notice: n.Outcome, now: int) -> None:
+        self.outcome = notice
+
 
 def play_journal(settings: CallSettings, events: Iterable[tuple[e.Event, int]]) -> Timeline:
     """Return the timeline of a journal: its events are given to a fresh call again.
@@ -423,4 +443,6 @@ _NOTICES: dict[type, Callable[[Timeline, Any, int], None]] = {
     n.ReplyText: Timeline._told_sentence,
     n.SpeechStopped: Timeline._told_speech_stopped,
     n.Rung: Timeline._told_rung,
+    n.Transfer: Timeline._told_transfer,
+    n.Outcome: Timeline._told_outcome,
 }
