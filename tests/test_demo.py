@@ -1,6 +1,7 @@
 """`voicegw demo`: the whole way on this machine, with the embedded provider, and nothing left behind."""
 
 import asyncio
+import json
 import signal
 import socket
 import subprocess
@@ -11,12 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 import soundfile
+import yaml
 from rich.console import Console
 
 from voicegw.audio.pcm import FRAME_BYTES
 from voicegw.audio.wav import wav_bytes
 from voicegw.cli.demo import (
-    SAMPLES,
+    SAMPLE,
     DemoOptions,
     demo_listener,
     demo_settings,
@@ -30,8 +32,7 @@ from voicegw.errors import ConfigError
 from voicegw.replay.caller import Conversation, Happening
 from voicegw.replay.recording import read_recording, split
 
-SAMPLE = SAMPLES / "order-status.wav"
-TURNS = expected_turns(SAMPLES / "order-status.yaml")
+TURNS = expected_turns(SAMPLE)
 
 
 def short_sample(folder: Path, first: int, last: int) -> Path:
@@ -40,9 +41,15 @@ def short_sample(folder: Path, first: int, last: int) -> Path:
     stretches = split(pcm)[first : last + 1]
     path = folder / "short.wav"
     path.write_bytes(wav_bytes(pcm[stretches[0].start * FRAME_BYTES : stretches[-1].end * FRAME_BYTES]))
-    turns = "".join(f'  - say: "{turn}"\n' for turn in TURNS[first : last + 1])
-    path.with_suffix(".yaml").write_text(f"turns:\n{turns}", encoding="utf-8")
+    listing = [{"file": path.name, "said": TURNS[first : last + 1]}]
+    path.with_name("samples.json").write_text(json.dumps(listing), encoding="utf-8")
     return path
+
+
+def test_the_packaged_sample_says_what_the_sample_call_says() -> None:
+    """The wheel brings no `samples/`; what it brings is the same call."""
+    described = (Path(__file__).parent.parent / "samples" / "order-status.yaml").read_text(encoding="utf-8")
+    assert [turn["say"] for turn in yaml.safe_load(described)["turns"]] == TURNS
 
 
 def test_a_real_conversation_takes_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,18 +1,25 @@
 """What is shipped: the wheel with all its data, compose file, image file, alert rules, dashboard."""
 
+import importlib.metadata
 import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import tomllib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from prometheus_client import generate_latest
+from test_process import clean_environment
 
 from voicegw.server.metrics import Metrics
 
@@ -26,35 +33,167 @@ def run(*command: str, cwd: Path = ROOT, **env: str) -> str:
     return done.stdout
 
 
-def test_the_wheel_has_all_that_the_package_reads(tmp_path: Path) -> None:
-    """Whatever lies beside the code in the repository is in what `pip install` brings."""
-    source = tmp_path / "source"
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from what the image's COPY lines take."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     shutil.copytree(ROOT / "voicegw", source / "voicegw", ignore=shutil.ignore_patterns("__pycache__"))
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), cwd=source)
-    (wheel,) = tmp_path.glob("*.whl")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), cwd=source)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+EXTRAS = ("embedded", "postgres", "otel")
+
+
+@pytest.fixture(scope="module")
+def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A venv with the wheel, and of all packages only those that it declares to need, with theirs.
+
+    These are linked from the tests' own venv: to fetch them again would take minutes.
+    """
+    venv = tmp_path_factory.mktemp("clean") / "venv"
+    run(sys.executable, "-m", "venv", "--without-pip", str(venv))
+    pip = (sys.executable, "-m", "pip", "--python", str(venv / "bin" / "python"), "install", "--quiet")
+    run(*pip, "--disable-pip-version-check", "--no-deps", "--no-index", str(wheel), cwd=wheel.parent)
+    (packages,) = venv.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as packed:
+        (name,) = [name for name in packed.namelist() if name.endswith(".dist-info/METADATA")]
+        declared = message_from_bytes(packed.read(name)).get_all("Requires-Dist", [])
+    seen: set[tuple[str, str]] = set()
+    for requirement in declared:
+        link_needed(requirement, EXTRAS, packages, seen)
+    return venv
+
+
+def link_needed(text: str, extras: Iterable[str], packages: Path, seen: set[tuple[str, str]]) -> None:
+    """Link the package that a requirement names, and those that it needs itself."""
+    requirement = Requirement(text)
+    marker = requirement.marker
+    if marker is not None and not any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+        return
+    for extra in ("", *requirement.extras):
+        if (requirement.name, extra) in seen:
+            continue
+        seen.add((requirement.name, extra))
+        found = importlib.metadata.distribution(requirement.name)
+        for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
+            link = packages / top
+            if not link.exists():
+                link.symlink_to(Path(str(found.locate_file(top))))
+        for needed in found.requires or ():
+            link_needed(needed, (extra,) if extra else (), packages, seen)
+
+
+def test_the_wheel_has_all_that_the_package_reads(wheel: Path) -> None:
+    """Whatever lies beside the code in the repository is in what `pip install` brings."""
     with zipfile.ZipFile(wheel) as packed:
         names = set(packed.namelist())
-        packed.extractall(tmp_path / "installed")
     files = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "voicegw").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert sorted(files - names) == []
-    # Run from the wheel alone: another folder, its code first on the path.
-    installed = str(tmp_path / "installed")
-    said = run(sys.executable, "-m", "voicegw", "personas", "list", cwd=tmp_path, PYTHONPATH=installed)
-    assert "giao-hang" in said
-    assert "0001" in run(sys.executable, "-m", "voicegw", "db", "upgrade", cwd=tmp_path, PYTHONPATH=installed)
+
+
+@pytest.mark.timeout(300)
+def test_the_installed_wheel_holds_a_conversation(clean: Path, tmp_path: Path) -> None:
+    """`pip install` and `voicegw demo --once`: a call is answered, with nothing of the repository at hand."""
+    voicegw = str(clean / "bin" / "voicegw")
+    environment = clean_environment()
+    done = subprocess.run(
+        [voicegw, "demo", "--once"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "gateway" in run(voicegw, "--help", cwd=tmp_path)
+    shown = run(voicegw, "calls", "list", cwd=tmp_path, VOICEGW_STORE__DATA_DIR=str(tmp_path / "data/demo"))
+    assert "caller" in shown
+
+
+def instruction(name: str) -> str:
+    """The newest instruction of this name in the Dockerfile, its lines joined."""
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    return str(re.findall(rf"^{name} (.*)$", text, re.M)[-1]).strip()
+
+
+@pytest.mark.timeout(300)
+def test_what_the_image_runs_runs(clean: Path, tmp_path: Path) -> None:
+    """The image itself was never built here. Its lines are run one by one: as its user, with its environment.
+
+    The code is read-only to that user and nothing but the data folder can be written.
+    """
+    data = tmp_path / "data"
+    data.mkdir()
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        # As in the image all may be read (this machine's Python may lie in a home) and one folder written.
+        os.chown(data, int(instruction("USER")), 0)
+        capability = "-all,+dac_read_search"
+        as_user = [
+            "setpriv",
+            "--reuid",
+            instruction("USER"),
+            "--regid",
+            "0",
+            "--clear-groups",
+            "--no-new-privs",
+        ]
+        as_user += [f"--{kind}-caps={capability}" for kind in ("inh", "ambient")]
+        as_user += [f"--bounding-set={capability}"]
+    said = dict(re.findall(r"(\w+)=(\S+)", instruction("ENV")))
+    said["PATH"] = (
+        said["PATH"].replace("/opt/voicegw/bin", str(clean / "bin")).replace("$PATH", os.environ["PATH"])
+    )
+    assert said["VOICEGW_STORE__DATA_DIR"] == instruction("VOLUME") == instruction("WORKDIR")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert instruction("EXPOSE") == "8080"
+    environment = clean_environment(**said) | {
+        "VOICEGW_STORE__DATA_DIR": str(data),
+        "VOICEGW_SERVER__PORT": str(port),
+        "VOICEGW_PROVIDER__API_KEY": "test-key",
+        "HOME": "/nonexistent",
+    }
+    command = as_user + json.loads(instruction("ENTRYPOINT")) + json.loads(instruction("CMD"))
+    check = as_user + json.loads(instruction("HEALTHCHECK").partition("CMD ")[2])
+    check[-1] = check[-1].replace("8080", str(port))
+    # Listening everywhere without a secret it refuses, and says what to do.
+    refused = subprocess.run(command, cwd=data, env=environment, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "VOICEGW_DOOR__SECRET" in refused.stderr
+    environment["VOICEGW_DOOR__SECRET"] = "x" * 43
+    with subprocess.Popen(
+        command, cwd=data, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as serving:
+        assert serving.stdout is not None
+        assert "listening" in serving.stdout.readline()
+        healthy = subprocess.run(check, env=environment, capture_output=True, text=True)
+        assert healthy.returncode == 0, healthy.stderr
+        assert instruction("STOPSIGNAL") == "SIGTERM"
+        serving.send_signal(signal.SIGTERM)
+        _, logged = serving.communicate(timeout=30)
+    # It was the image's user that wrote.
+    assert {path.stat().st_uid for path in data.rglob("*")} == {
+        int(instruction("USER")) if as_user else os.geteuid()
+    }
+    assert serving.returncode == 0, logged
+    assert all(json.loads(line)["event"] for line in logged.splitlines())
+    # And a health check of a gateway that is gone fails.
+    assert subprocess.run(check, env=environment, capture_output=True).returncode != 0
 
 
 def test_the_readme_names_the_extras_that_there_are() -> None:
-    text = (ROOT / "pyproject.toml").read_text().split("[project.optional-")[1]
-    extras = set(re.findall(r"^(\w+) = \[", text, re.M))
-    assert {"embedded", "postgres", "otel"} <= extras
+    """And no other ones; `dev` is for those who change it."""
+    extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    readme = (ROOT / "README.md").read_text()
+    (line,) = [line for line in readme.splitlines() if line.startswith("Extras:")]
+    assert set(re.findall(r"`(\w+)`", line)) == extras - {"dev"}
 
 
 def test_the_compose_file_is_right(system_program: Callable[[str], str]) -> None:
@@ -92,7 +231,6 @@ def test_the_image_is_not_root_and_runs_what_there_is() -> None:
     assert copied is not None
     assert all((ROOT / name).exists() for name in copied[1].split())
     assert 'ENTRYPOINT ["voicegw"]' in text
-    assert "serve" in run(sys.executable, "-m", "voicegw", "--help")
 
 
 @pytest.mark.parametrize(

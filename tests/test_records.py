@@ -17,7 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from gateways import caller, kept_gateway
-from sqlalchemy import Connection, create_engine, func, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 
 from voicegw.config import StoreSettings
 from voicegw.errors import ConfigError, StoreError
@@ -226,6 +226,25 @@ async def test_every_column_of_a_record_is_filled_by_a_call(tmp_path: Path) -> N
         "ended by  agent",
     ):
         assert words in shown.stdout, shown.stdout + shown.stderr
+
+
+async def test_an_upgrade_that_was_killed_half_way_is_done_again(tmp_path: Path) -> None:
+    """A process that dies as it makes the schema leaves no half of it, which would block all records."""
+    made = Database(database_url(StoreSettings(data_dir=str(tmp_path))))
+
+    def killed(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
+        if "CREATE TABLE tools" in statement:
+            raise KeyboardInterrupt
+
+    event.listen(Engine, "before_cursor_execute", killed)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            await made.check()
+    finally:
+        event.remove(Engine, "before_cursor_execute", killed)
+    await made.check()
+    assert await made.add([record(1)]) == 1
+    await made.close()
 
 
 async def test_records_of_the_first_schema_are_kept(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ The provider is a child process; the gateway and the caller share this process a
 import asyncio
 import contextlib
 import difflib
+import json
 import re
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from voicegw import web
 from voicegw.cli.call import tell_missing
 from voicegw.cli.embedded_process import EmbeddedProvider, embedded_provider
 from voicegw.cli.running import address, listen, page_address, run_on_uvloop, running_gateway
@@ -29,7 +31,8 @@ from voicegw.observe.log import logging_to
 from voicegw.replay.caller import Conversation, GatewayUnreachable, LiveCaller
 from voicegw.replay.recording import read_recording, write_stereo
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+# The wheel brings the call of samples/order-status.wav as the softphone's sample caller.
+SAMPLE = Path(web.__file__).parent / "samples" / "order-status.flac"
 DEFAULT_PORT = 8080
 # The recogniser gets the synthetic caller nearly right; below this share of the words the agent could
 # have answered something else than what was said.
@@ -47,7 +50,7 @@ class DemoOptions:
     data: Path = Path("data/demo")
     set: dict[str, str] = field(default_factory=dict)
     export_svg: Path | None = None
-    sample: Path = SAMPLES / "order-status.wav"
+    sample: Path = SAMPLE
 
 
 def run_demo(options: DemoOptions) -> int:
@@ -56,7 +59,7 @@ def run_demo(options: DemoOptions) -> int:
     Raises ConfigError; children have ended then too.
     """
     recording = read_recording(options.sample)
-    turns = expected_turns(options.sample.with_suffix(".yaml"))
+    turns = expected_turns(options.sample)
     options.data.mkdir(parents=True, exist_ok=True)
     # In a file: log lines would break into the conversation.
     with (options.data / "gateway.log").open("w", encoding="utf-8") as log, logging_to(log, "INFO"):
@@ -163,13 +166,14 @@ def demo_settings(base_url: str, data: Path, overrides: dict[str, str]) -> Setti
     return load_settings({}, None, {**chosen, **overrides})
 
 
-def expected_turns(description: Path) -> list[str]:
-    """Return what the sample's caller says, turn by turn, from the file beside it. Raises ConfigError."""
+def expected_turns(sample: Path) -> list[str]:
+    """Return what a sample's caller says, turn by turn: samples.json beside it tells. Raises ConfigError."""
+    listing = sample.with_name("samples.json")
     try:
-        text = description.read_text(encoding="utf-8")
+        told = json.loads(listing.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{description}: the sample's words cannot be read: {error.strerror}") from error
-    return re.findall(r'^  - say: "([^"]+)"$', text, re.MULTILINE)
+        raise ConfigError(f"{listing}: the sample's words cannot be read: {error.strerror}") from error
+    return [str(said) for entry in told if entry["file"] == sample.name for said in entry["said"]]
 
 
 def share_understood(turns: list[str], transcripts: list[str]) -> float:

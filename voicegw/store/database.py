@@ -76,6 +76,7 @@ class Database:
         self._insert = sqlite.insert if self.is_sqlite else postgresql.insert
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
 
     @contextlib.asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -162,11 +163,18 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
+    # By itself Python's driver leaves changes of the schema out of the transaction: a process that is killed
+    # within an upgrade would leave half a schema, which no later one could bring on.
+    connection.isolation_level = None
     cursor = connection.cursor()
     # Readers do not wait for the writer; a crash of the machine loses at most what the spool still has.
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
 
 
 def _clean(row: dict[str, Any]) -> dict[str, Any]:
