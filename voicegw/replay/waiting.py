@@ -10,6 +10,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from voicegw.providers.cassette import route_of
 from voicegw.providers.http import ByteStreams, HttpRequest, HttpResponse
+from voicegw.rehearsal.clock import run_on
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -66,8 +67,7 @@ class WaitingLoop(asyncio.SelectorEventLoop):
 
 def run_waiting(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on virtual time that waits for `AwaitedStreams`."""
-    with asyncio.Runner(loop_factory=WaitingLoop) as runner:
-        return runner.run(main)
+    return run_on(WaitingLoop, main)
 
 
 class AwaitedStreams:
