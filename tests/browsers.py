@@ -62,6 +62,21 @@ window.AudioWorkletNode = class extends Node {
     }).catch(() => {});  // the test has taken the network away
   }
 };
+// The loudest sample of the last 40 ms of all that goes to a loudspeaker.
+const meters = new Map();
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (target, ...rest) {
+  if (target instanceof AudioDestinationNode) {
+    if (!meters.has(target)) meters.set(target, new AnalyserNode(target.context, { fftSize: 2048 }));
+    connect.call(this, meters.get(target), ...rest);
+  }
+  return connect.call(this, target, ...rest);
+};
+window.loudest = () => Math.max(0, ...[...meters.values()].map((meter) => {
+  const wave = new Float32Array(2048);
+  if (meter.context.state === "running") meter.getFloatTimeDomainData(wave);
+  return wave.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+}));
 // The context's output after frame `from`, as [frame, loudest sample] of every 5 ms, and the largest step.
 window.envelope = (from = 0) => {
   const out = []; let before = null; let step = 0; const size = contextRate / 200;

@@ -7,8 +7,10 @@ import random
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
+import soundfile
 from browsers import Wire, chromium, page_on, serious, watch
 from browsers import picture as picture_of
 from gateways import serving
@@ -18,6 +20,7 @@ from playwright.async_api import Browser, FilePayload, Page
 from voicegw.cli.demo import demo_settings
 
 pytest_plugins = ["embedded_server"]
+STAGES = ("end_of_turn", "transcription", "first_token", "first_sentence", "speech")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -179,3 +182,61 @@ async def test_the_agent_asks_for_a_photo_and_gets_it_by_its_link(
         await other.reload()
         await other.locator("h1", has_text="used up").wait_for()
         assert not wrong
+
+
+async def answered(page: Page, words: str) -> None:
+    """Wait until the agent has been heard to its end, and said these words."""
+    await page.locator(".turn.agent:last-child .said", has_text=words).wait_for()
+    await page.wait_for_selector('.stage[data-floor="none"]')
+
+
+async def test_a_whole_call_is_shown_as_it_happens_and_kept(
+    browser: Browser, tmp_path: Path, embedded_base_url: str
+) -> None:
+    """Nothing is told to the page by the test: tool, waits, words, afterwards the gateway's recording."""
+    async with demo(browser, tmp_path, embedded_base_url, "support") as (page, wire):
+        await wire.until(lambda: any(e["type"] == "speech_stopped" for e in wire.heard))
+        await type_in(page, "hi, my parcel has not shown up")
+        await answered(page, "order number")
+        await type_in(page, "it's DH one two three four five six")
+        await answered(page, "1 2 3 4 5 6")
+        await type_in(page, "yep, that's correct")
+        await page.locator('#happenings [data-tool="get_order_status"][data-status="done"]').wait_for()
+        await answered(page, "out for delivery")
+        # The waterfall of the newest answer is the gateway's own, and its parts are the whole.
+        told = [e for e in wire.heard if e["type"] == "latency"][-1]
+        shown = await page.locator("#last-answer .stages b").all_text_contents()
+        stages = [int(text.split()[0]) for text in shown]
+        assert stages[:5] == [told[f"{name}_ms"] for name in STAGES]
+        assert sum(told[f"{name}_ms"] for name in STAGES) == told["total_ms"]
+        # Words become spoken as they sound, and none is left behind.
+        assert await page.locator(".word:not(.spoken)").count() == 0
+        # An interruption: what was not heard is shown so.
+        await type_in(page, "hi, my parcel has not shown up")
+        await page.locator(".turn.agent:last-child .word.spoken").nth(1).wait_for()
+        await type_in(page, "stop")
+        await wire.until(lambda: any(e["type"] == "speech_stopped" and e["cut"] for e in wire.heard))
+        heard = next(e["heard"] for e in wire.heard if e["type"] == "speech_stopped" and e["cut"])
+        cut = page.locator(".turn.agent", has=page.locator(".tag.cut")).last
+        assert await cut.locator(".word.spoken").all_text_contents() == heard.split()
+        assert await cut.locator(".word.unheard").count() > 0
+        await page.click("#hang-up")
+        await page.wait_for_selector('body[data-state="ended"]')
+        async with page.expect_download() as saving:
+            await page.click("#kept")
+        kept, rate = soundfile.read(str(await (await saving.value).path()))
+        async with page.expect_download() as saving:
+            await page.click("#save")
+        ours, our_rate = soundfile.read(str(await (await saving.value).path()))
+        # Both have two sides, the caller typed, and the agent sounds alike in both.
+        assert rate == our_rate == 16000
+        spoken = [np.sqrt(np.mean(side**2)) for side in (kept[:, 0], ours[:, 0], kept[:, 1], ours[:, 1])]
+        assert spoken[0] == spoken[1] == 0
+        assert spoken[2] == pytest.approx(spoken[3], rel=0.2)
+        assert spoken[2] > 0.01
+        assert len(kept) == pytest.approx(len(ours), rel=0.1)
+        # Heard again, on the page: what leaves it is the agent's voice.
+        await page.click("#play")
+        await page.wait_for_function("() => loudest() > 0.05")
+        await page.click("#play")
+        await page.wait_for_function("() => loudest() < 1e-4")

@@ -311,6 +311,7 @@ const WIRE = {
     const link = ownAddress(url);
     if (!link) return;
     $("kept").href = link;
+    $("kept").download = `voicegw-${call.id}.flac`;
     $("kept").hidden = false;
   },
   error({ code, message, hint }) {
