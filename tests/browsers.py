@@ -47,14 +47,14 @@ registerProcessor("tap", class extends AudioWorkletProcessor {
 
 # Runs in the page before its own scripts.
 LISTEN = """
-window.tapped = []; window.news = [];
+window.tapped = []; window.orders = [];
 const Node = AudioWorkletNode;
 window.AudioWorkletNode = class extends Node {
   constructor(context, name, options) {
     super(context, name, options);
     if (name !== "playback") return;
     window.contextRate = context.sampleRate;
-    this.port.addEventListener("message", ({ data }) => { if (data.cleared) news.push(data.cleared); });
+    this.port.addEventListener("message", ({ data }) => { if (data.order) orders.push(data); });
     context.audioWorklet.addModule("/tap.js").then(() => {
       const tap = new Node(context, "tap", { numberOfOutputs: 0 });
       tap.port.onmessage = ({ data }) => window.tapped.push(data);

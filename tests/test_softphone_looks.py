@@ -65,16 +65,28 @@ def natural_script(answer: str) -> Any:
         ),
     ],
 )
-async def test_a_call_from_ready_to_ended(
+async def test_every_state_is_readable_whole_and_usable(
     browser: Browser, tmp_path: Path, name: str, options: Any, persona: str, typed: str, answer: str
 ) -> None:
-    """Idle, talking, interrupted, keypad, photo, ended: readable, whole on the screen, and usable by all."""
+    """Idle, ringing, talking, interrupted, keypad, photo, held, lost, ended, refused: seen and checked."""
     async with softphone(browser, tmp_path, natural_script(answer), **dict(options)) as (page, wire):
+
+        async def seen(state: str) -> None:
+            await picture(page, f"{name}-{state}")
+            assert await serious(page) == [], state
+            width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert width[0] <= width[1], f"{state}: the page is wider than the screen"
+
         await page.check(f'[name="persona"][value="{persona}"]')
         assert await page.get_attribute("html", "lang") == ("vi" if "vietnamese" in name else "en")
-        await picture(page, f"{name}-1-idle")
-        assert await serious(page) == []
+        await seen("01-idle")
+        held = asyncio.Event()
+        await page.route("**/playback-worklet.js", lambda route: _later(route, held))
         await page.click("#call")
+        await page.wait_for_selector('body[data-state="ringing"]')
+        await seen("02-ringing")
+        held.set()
+        await page.unroute_all()
         await page.wait_for_selector(".turn.agent .spoken")
         await page.fill("#typed", typed)
         await page.press("#typed", "Enter")
@@ -82,42 +94,36 @@ async def test_a_call_from_ready_to_ended(
         await wire.tell(type="tool", name="get_order_status", status="running")
         await wire.tell(type="cost", usd=0.0042)
         await page.locator(".turn.agent:last-child .spoken").nth(2).wait_for()
-        await picture(page, f"{name}-2-talking")
-        assert await serious(page) == []
+        await seen("03-talking")
         await page.locator(".word.unheard").first.wait_for()  # typing has cut the greeting
-        await picture(page, f"{name}-3-interrupted")
+        await seen("04-interrupted")
         await page.click("#keys-open")
-        await picture(page, f"{name}-4-keypad")
-        await page.click("#photo-open")
+        await seen("05-keypad")
+        await wire.tell(type="photo_wanted", url="/v1/photos/example")
+        await page.click(".wanted button")
+        await seen("06-photo-wanted")
         await page.click("#take")
         await page.click("#shoot")
         await page.wait_for_selector("#preview:not([hidden])")
-        await picture(page, f"{name}-5-photo")
-        assert await serious(page) == []
-        await page.click("#photo-cancel")
+        await seen("07-photo")
+        await page.click("#photo-send")
+        await page.locator(".turn.caller .shown").wait_for()
+        await page.click("#hold")
+        await seen("08-held")
+        await page.click("#hold")
+        await wire.cut()
+        await page.wait_for_selector('body[data-state="reconnecting"]')
+        await seen("09-reconnecting")
+        wire.down = False
+        await page.wait_for_selector('body[data-state="talking"]')
         await wire.tell(type="verdict", grade="B", reasons=["longest silence 1.4 s", "one reply was cut off"])
         await page.click("#hang-up")
         await page.wait_for_selector('body[data-state="ended"]')
-        await picture(page, f"{name}-6-ended")
-        assert await serious(page) == []
-        width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        assert width[0] <= width[1], "the page is wider than the screen"
-
-
-async def test_ringing_and_a_lost_connection_are_told(browser: Browser, tmp_path: Path) -> None:
-    """Two states in which nothing is heard: the page must say why."""
-    async with softphone(browser, tmp_path) as (page, wire):
-        held = asyncio.Event()
-        await page.route("**/playback-worklet.js", lambda route: _later(route, held))
-        await page.click("#call")
-        await page.wait_for_selector('body[data-state="ringing"]')
-        await picture(page, "light-7-ringing")
-        held.set()
-        await page.wait_for_selector('body[data-state="talking"]')
-        await wire.cut()
-        await page.wait_for_selector('body[data-state="reconnecting"]')
-        await picture(page, "light-8-reconnecting")
-        assert await serious(page) == []
+        await seen("10-ended")
+        wire.down = True
+        await page.click("#again")
+        await page.wait_for_selector("#problem:not([hidden])")
+        await seen("11-error")
 
 
 async def _later(route: Any, event: asyncio.Event) -> None:
@@ -138,7 +144,7 @@ async def test_a_microphone_that_is_missing_is_explained_and_typing_offered(
     async with softphone(deaf_browser, tmp_path) as (page, _):
         await page.click("#call")
         assert await problem(page) in ("microphone_missing", "microphone_refused")
-        await picture(page, "light-9-no-microphone")
+        await picture(page, "light-12-no-microphone")
         assert await serious(page) == []
         await page.click("#problem-do")
         await page.wait_for_selector('body[data-state="talking"] .turn.agent')
@@ -182,7 +188,7 @@ async def test_a_full_gateway_is_told_from_one_that_is_gone(browser: Browser, tm
         async with aiohttp.ClientSession() as other, other.ws_connect(wire.running.url):
             await page.click("#call")
             assert await problem(page) == "full"
-            await picture(page, "light-10-full")
+            await picture(page, "light-13-full")
         await wire.until(lambda: True)
         wire.down = True
         await page.click("#problem-do")
@@ -196,7 +202,7 @@ async def test_a_gateway_with_a_door_asks_for_a_token(browser: Browser, tmp_path
         await page.click("#call")
         assert await problem(page) == "token_needed"
         assert await serious(page) == []
-        await picture(page, "light-12-token")
+        await picture(page, "light-15-token")
         await page.click("#problem-do")
         await page.keyboard.type("not a token")
         await page.keyboard.press("Enter")
@@ -256,7 +262,7 @@ async def test_a_dead_provider_is_heard_and_explained(browser: Browser, tmp_path
         await page.fill("#typed", "Hello again?")
         await page.press("#typed", "Enter")
         assert await problem(page) == "provider_failure"
-        await picture(page, "light-11-provider-down")
+        await picture(page, "light-14-provider-down")
 
 
 async def test_the_keyboard_is_enough(browser: Browser, tmp_path: Path) -> None:

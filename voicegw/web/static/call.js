@@ -1,5 +1,5 @@
 // One call: the audio graph, the connection's worker, and what both say, as events for the page.
-// Draws nothing. Events: state, wire, caller, agent, progress, began, cleared, photo, sample, problem, ended.
+// Draws nothing. Events: state, wire, caller, agent, progress, began, photo, sample, problem, ended.
 import { Problem, endProblem, microphoneProblem, whyRefused } from "./problems.js";
 import { SampleCaller } from "./sample-caller.js";
 import { TwoTracks } from "./recording.js";
@@ -134,7 +134,6 @@ export class Call extends EventTarget {
   #played(news) {
     if (news.pcm && this.origin !== null) this.tracks.keep("agent", news.at - this.origin, news.pcm);
     if (news.began !== undefined) this.#tell("began", news);
-    if (news.cleared) this.#tell("cleared", news.cleared);
     if (news.level !== undefined) this.#tell("agent", news);
     if (news.speech !== undefined) this.#tell("progress", news);
   }

@@ -22,11 +22,20 @@ export class Conversation {
     this.lines = []; // for the transcript that can be saved
   }
 
+  // Who reads the newest goes on doing so; who has scrolled away is left alone.
   #stick(change) {
-    const { scroll } = this;
-    const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
+    const { scroll, list } = this;
+    if (getComputedStyle(scroll).overflowY !== "visible") {
+      const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
+      change();
+      if (atEnd) scroll.scrollTop = scroll.scrollHeight;
+      return;
+    }
+    // On a small screen the page scrolls, under the time line and behind the controls.
+    const end = list.lastElementChild?.getBoundingClientRect().bottom ?? 0;
+    const seen = !list.lastElementChild || (end > innerHeight * 0.3 && end < innerHeight);
     change();
-    if (atEnd) scroll.scrollTop = scroll.scrollHeight;
+    if (seen) list.lastElementChild?.scrollIntoView({ block: "nearest" });
   }
 
   #turn(side, label, at) {
@@ -193,6 +202,11 @@ export class Conversation {
   #fillWait(latency) {
     const summary = element("summary", {}, element("span", { className: "figure", text: word("gap_label", { seconds: seconds(totalOf(latency)) }) }), bar(latency));
     this.waitItem.details.replaceChildren(summary, list(latency));
+  }
+
+  /** The call is over: what was not understood to its end stays unsaid. */
+  finish() {
+    this.#dropPartial();
   }
 
   /** The transcript as plain text. */

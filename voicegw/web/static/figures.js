@@ -32,7 +32,7 @@ export function list(latency) {
   const rows = stagesOf(latency).map(({ name, ms }) =>
     element(
       "li",
-      {},
+      { className: ms < 1 ? "none" : "" },
       element("i", { className: `dot stage-${name}`, "aria-hidden": "true" }),
       element("span", { text: word(`stage_${name}`) }),
       element("b", { className: "figure", text: `${Math.round(ms)} ms` }),

@@ -62,7 +62,7 @@ function showLanguages() {
   const own = persona()?.language ?? "en";
   const chosen = $("language").value;
   const others = LANGUAGES.filter((code) => code !== own.split("-")[0]);
-  const options = [["", word("persona_default", { language: languageName(own) })], ...others.map((code) => [code, languageName(code)])];
+  const options = [["", languageName(own)], ...others.map((code) => [code, languageName(code)])];
   $("language").replaceChildren(...options.map(([value, text]) => element("option", { value, text })));
   $("language").value = others.includes(chosen) ? chosen : "";
 }
@@ -207,7 +207,6 @@ const TOLD = {
   progress({ speech, played }) {
     conversation.progress(speech, played);
   },
-  cleared() {},
   photo({ id, share }) {
     conversation.photoSent(id, share);
     // With a question it interrupts, and is answered at once; without one it waits for the agent's last word.
@@ -355,6 +354,7 @@ function showStatus() {
   const name = statusName();
   let text = word(`state_${name}`, { seconds: left });
   if (name === "ended" && call) text = endedWord();
+  stage.dataset.status = name;
   if (text === shownStatus) return;
   shownStatus = text;
   $("status").textContent = text;
@@ -396,6 +396,7 @@ function showEnd({ problem, began, seconds: length }) {
     return;
   }
   lostMark = null;
+  conversation.finish();
   timeLine.now = length;
   timeLine.finish(call.tracks.seconds || length);
   $("clock").textContent = clock(length);

@@ -89,6 +89,7 @@ export class TimeLine {
     const middle = Math.round(height / 2) + 0.5;
     pen.clearRect(0, 0, width, height);
     pen.font = this.font;
+    if (!this.now && !this.whole) this.#ghost(middle);
     this.#ruler(x, scale, middle);
     this.#voice("caller", x, scale, middle, -1);
     this.#voice("agent", x, scale, middle, 1);
@@ -99,6 +100,22 @@ export class TimeLine {
     }
     if (this.whole) this.#needle(x(this.place), ink.ink);
     else if (this.now) this.#needle(x(this.now), ink.line);
+  }
+
+  // Before the first call: the outline of a conversation, so that an empty box explains itself.
+  #ghost(middle) {
+    const { pen, width, height, ink } = this;
+    const room = height / 2 - 22;
+    pen.fillStyle = ink.line;
+    for (let bar = 0; bar * BAR_PX < width; bar += 1) {
+      const place = bar % 64;
+      const side = place < 22 ? -1 : place > 27 && place < 60 ? 1 : 0;
+      if (!side) continue;
+      const tall = room * (0.2 + 0.65 * Math.abs(Math.sin(bar * 0.9) * Math.sin(bar * 0.23)));
+      pen.beginPath();
+      pen.roundRect(bar * BAR_PX, side < 0 ? middle - 4 - tall : middle + 4, BAR_WIDTH, tall, 1.5);
+      pen.fill();
+    }
   }
 
   #needle(at, colour) {
@@ -156,7 +173,7 @@ export class TimeLine {
       const half = pen.measureText(label).width / 2;
       if (ms < LABELLED_MS || at - half < lastLabel + 6) return lastLabel;
       pen.textAlign = "center";
-      pen.fillText(label, at, middle - 10);
+      pen.fillText(label, at, middle - 17);
       return at + half;
     }
     if (kind === "lost") {

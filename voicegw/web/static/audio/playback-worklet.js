@@ -45,7 +45,7 @@ class Playback extends AudioWorkletProcessor {
     if (data.pcm) this.#add(data.id, new Int16Array(data.pcm));
     if (data.mark !== undefined) this.#speech(data.mark).marked = true;
     if (data.pause) this.#pause();
-    if (data.resume) this.paused = false;
+    if (data.resume) this.#resume();
     if (data.clear) this.#clear();
     if (data.hold !== undefined) this.#hold(data.hold);
     if (data.latency !== undefined) this.latency = Math.round(data.latency * RATE_HZ);
@@ -64,9 +64,20 @@ class Playback extends AudioWorkletProcessor {
     this.waiting += pcm.length;
   }
 
+  // When an order was taken, on this clock: for whoever measures how soon it is heard.
+  #told(order) {
+    this.port.postMessage({ order, at: this.base + this.pulled, waiting: this.waiting });
+  }
+
+  #resume() {
+    this.paused = false;
+    this.#told("resume");
+  }
+
   #pause() {
     this.paused = true;
     this.#report(true);
+    this.#told("pause");
   }
 
   // What was not heard comes again afterwards: the gateway counts from what is reported here.
@@ -78,7 +89,7 @@ class Playback extends AudioWorkletProcessor {
 
   #clear() {
     this.#report(true);
-    this.port.postMessage({ cleared: { at: this.base + this.pulled, waiting: this.waiting } });
+    this.#told("clear");
     this.tail = [];
     for (let left = Math.round(this.gain * FADE); left > 0 && this.waiting > 0; left -= 1) {
       this.tail.push(this.#shift() * ((left - 1) / FADE));
