@@ -10,7 +10,7 @@ from voicegw.agents.personas import Persona, load_personas, persona_for
 from voicegw.call import events as e
 from voicegw.call.settings import Slot
 from voicegw.errors import ConfigError
-from voicegw.rehearsal.script import Script
+from voicegw.rehearsal.script import Fault, Script
 from voicegw.server.vault import Vault
 
 FILE = """
@@ -98,6 +98,60 @@ def test_a_mistake_is_told_with_file_and_line(
     assert word in str(raised.value)
 
 
+async def test_the_model_gets_the_day_that_a_tool_s_parameter_asks_for(tmp_path: Path) -> None:
+    """Declared once by the tool, for every persona that uses it; the persona's own slot wins."""
+    text = FILE + '\n[tools]\nuse = ["reschedule_delivery"]\n'
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    assert [slot.name for slot in load(tmp_path, text).call.slots] == ["card", "day"]
+    script = Script(llm=("Anh chị muốn nhận ngày nào ạ?", "Dạ."), ms_per_char=2)
+    async with (
+        running_gateway(tmp_path, script, persona__folders=str(tmp_path)) as running,
+        caller(running.url) as someone,
+    ):
+        await someone.send("start", persona="mine")
+        await someone.event("speech_stopped")
+        await someone.send("text", text="Đổi ngày giao giúp anh")
+        await someone.event("speech_stopped")
+        await someone.send("text", text="mười lăm tháng ba năm 2028")
+        await someone.event("speech_stopped")
+        (*_, asked) = running.provider.received("llm")
+    assert asked.fields["messages"][-1]["content"] == "mười lăm tháng ba năm 2028 [day: 2028-03-15]"
+    own = text + '\n[[slot]]\nname = "day"\nkind = "free"\nwhen = "x"\n'
+    assert {slot.name: slot.kind for slot in load(tmp_path, own).call.slots} == {"card": "id", "day": "free"}
+
+
+@pytest.mark.parametrize(
+    ("utc", "day"), [("2026-11-23T16:59", "2026-11-23"), ("2026-11-23T17:00", "2026-11-24")]
+)
+def test_today_is_the_day_where_the_business_is(tmp_path: Path, utc: str, day: str) -> None:
+    """ "Tomorrow", said at one in the morning in Hanoi, is not the server's."""
+    now = datetime.fromisoformat(utc).replace(tzinfo=UTC)
+    assert load(tmp_path, FILE).for_call("", "", {}, now).today == day
+
+
+async def test_the_model_that_a_persona_names_is_asked(tmp_path: Path) -> None:
+    """For its answers; `--set` wins, and a fallback is asked for its own model."""
+    text = FILE + '\n[model]\nname = "large-one"\n'
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    assert load(tmp_path, text, llm__model="tiny").model == ""
+    fallback = '[{"base_url": "http://other.test/v1", "api_key": "k", "model": "other-model"}]'
+    script = Script(llm="Dạ.", ms_per_char=2)
+    async with (
+        running_gateway(tmp_path, script, persona__folders=str(tmp_path), llm__fallbacks=fallback) as running,
+        caller(running.url) as someone,
+    ):
+        await someone.send("start", persona="mine")
+        await someone.event("speech_stopped")
+        await someone.send("text", text="Chào em")
+        await someone.event("speech_stopped")
+        assert [asked.fields["model"] for asked in running.provider.received("llm")] == ["large-one"]
+        running.provider.fail("llm", Fault(status=503))
+        await someone.send("text", text="Em còn đó không")
+        await someone.event("speech_stopped")
+        models = [asked.fields["model"] for asked in running.provider.received("llm")]
+        assert models == ["large-one", "large-one", "other-model"]
+
+
 async def test_a_sensitive_answer_is_nowhere_but_in_the_tool(tmp_path: Path) -> None:
     """Not in the transcript, the model's request or the journal; by voice, text or key."""
     (tmp_path / "mine.toml").write_text(FILE, encoding="utf-8")
@@ -120,6 +174,15 @@ async def test_a_sensitive_answer_is_nowhere_but_in_the_tool(tmp_path: Path) -> 
         assert "[card]" in sent
     (journal,) = (tmp_path / "journals").glob("*.jsonl")
     assert "7391" not in sent + journal.read_text(encoding="utf-8") + str(someone.events)
+
+
+def test_a_secret_date_is_hidden_and_given_to_the_tool_as_a_date() -> None:
+    """Dates of birth are what callers are asked for most."""
+    slot = Slot("born", "date", "born", sensitive=True)
+    vault = Vault("vi", "2026-11-25")
+    said = e.CallerText("dạ hai ba tháng chín năm một chín tám lăm")
+    assert vault.mask(said, slot) == e.CallerText("[born]")
+    assert vault.resolve('{"born": "[born]"}') == '{"born": "1985-09-23"}'
 
 
 def test_a_tool_gets_the_answer_in_place_of_its_reference() -> None:

@@ -63,6 +63,13 @@ def offences(source: str) -> Iterator[str]:
                 for name in names:
                     if name.name.partition(".")[0] in IMPURE_MODULES:
                         yield f"line {line}: imports {name.name}"
+            case ast.ImportFrom(module="datetime", names=names, level=0):
+                # Dates are values like others; what asks the clock for one is an attribute of them.
+                for name in names:
+                    if name.name not in ("date", "timedelta"):
+                        yield f"line {line}: imports datetime.{name.name}"
+            case ast.Attribute(value=ast.Name(id="date"), attr="today" | "fromtimestamp"):
+                yield f"line {line}: asks for today"
             case ast.ImportFrom(module=str(module), level=0):
                 if module.partition(".")[0] in IMPURE_MODULES:
                     yield f"line {line}: imports {module}"
@@ -87,6 +94,7 @@ def test_a_pure_room_has_no_clock_socket_or_file_in_its_text(path: Path) -> None
         "import time",
         "import os.path",
         "from datetime import datetime",
+        "from datetime import date\nx = date.today()",
         "def f() -> None:\n    from random import random",
         "def f() -> str:\n    return open('x').read()",
         "import numpy as np\nx = np.random.rand()",

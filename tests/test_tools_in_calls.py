@@ -13,8 +13,10 @@ from aiohttp import web
 from gateways import caller, running_gateway
 from test_process import process
 
+from voicegw.agents.shop import Shop
+from voicegw.agents.shop_tools import BUILT_IN
 from voicegw.agents.tools import FunctionTool, ToolContext, tool
-from voicegw.agents.webhook import WebhookFile, WebhookTool
+from voicegw.agents.webhook import Parameter, WebhookFile, WebhookTool
 from voicegw.call.call import Call
 from voicegw.rehearsal.provider import ScriptedProvider
 from voicegw.rehearsal.provider_server import ProviderServer
@@ -171,6 +173,109 @@ async def test_no_private_address_is_called(url: str) -> None:
     ran = await made.run("{}", CONTEXT)
     assert ran.status == "failed"
     assert "not allowed" in ran.content
+
+
+@asynccontextmanager
+async def answering(
+    status: int, headers: dict[str, str], body: str = ""
+) -> AsyncIterator[tuple[str, list[str]]]:
+    """A web server with one answer; gives its address and the paths that were asked for."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.raw_path)
+        return web.Response(status=status, headers=headers, text=body)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_is_followed(status: int) -> None:
+    """The service that was named is asked and no other: a redirect could lead inside."""
+    async with answering(status, {"Location": "/inside"}) as (url, asked):
+        made = WebhookTool(WebhookFile(name="go", description="x", url=f"{url}/out", allow_private=True))
+        ran = await made.run("{}", CONTEXT)
+    assert ran.status == "failed"
+    assert asked == ["/out"]
+
+
+@pytest.mark.parametrize(
+    ("order", "path"),
+    [
+        ("DH1", "/orders/DH1"),
+        ("../admin", "/orders/..%2Fadmin"),
+        ("a/b?c#e", "/orders/a%2Fb%3Fc%23e"),
+        ("%2e%2e", "/orders/%252e%252e"),
+        ("đơn hàng 1", "/orders/%C4%91%C6%A1n%20h%C3%A0ng%201"),
+        ("..", None),
+        (".", None),
+    ],
+)
+async def test_an_argument_stays_within_its_place_in_the_address(order: str, path: str | None) -> None:
+    """What a caller says must not choose another path of the service."""
+    async with answering(200, {}, "{}") as (url, asked):
+        address = f"{url}/orders/{{order}}"
+        made = WebhookTool(
+            WebhookFile(
+                name="get",
+                description="x",
+                method="GET",
+                url=address,
+                allow_private=True,
+                parameters={"order": Parameter()},
+            )
+        )
+        ran = await made.run(json.dumps({"order": order}), CONTEXT)
+    assert asked == ([path] if path else [])
+    assert ran.status == ("done" if path else "bad_arguments")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DH123456'; drop table orders; --",
+        '" or ""="',
+        "%_%",
+        "x" * 100_000,
+        "đơn \u0000 hàng",
+        "\ud83d\ude00 2025",
+        "DH１２３４５６",
+        "",
+    ],
+)
+async def test_whatever_is_said_for_an_argument_the_shop_stays_whole(tmp_path: Path, text: str) -> None:
+    """Arguments come from a model that repeats callers."""
+    context = ToolContext("c", "k", "+841", "vi", tmp_path)
+    before = Shop(tmp_path / "shop.sqlite").order("DH123456")
+    for name, arguments in (
+        ("get_order_status", {"order_id": text}),
+        ("get_product_info", {"product_id": text}),
+        ("calculate_discount", {"coupon_code": text, "original_price": 1}),
+        ("reschedule_delivery", {"order_id": text, "day": text}),
+    ):
+        ran = await BUILT_IN[name].run(json.dumps(arguments), context)
+        assert ran.status in ("failed", "bad_arguments"), name
+        assert json.loads(ran.content)["error"]
+        assert "Traceback" not in ran.content
+    shop = Shop(tmp_path / "shop.sqlite")
+    assert shop.changes() == []
+    assert shop.order("DH123456") == before
+
+
+@pytest.mark.parametrize("price", ["NaN", "Infinity", "-1", "0", "1e999", '"20 triệu"', "null"])
+async def test_a_price_that_is_none_is_told(tmp_path: Path, price: str) -> None:
+    context = ToolContext("c", "k", "+841", "vi", tmp_path)
+    arguments = f'{{"coupon_code": "SUMMER2025", "original_price": {price}}}'
+    ran = await BUILT_IN["calculate_discount"].run(arguments, context)
+    assert ran.status == "bad_arguments"
 
 
 def _weather(city: str, days: int = 1, *, context: ToolContext) -> dict[str, object]:

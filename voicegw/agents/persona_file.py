@@ -2,11 +2,12 @@
 
 import re
 from datetime import time
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from voicegw.agents.asked_for import AskedFor
 from voicegw.agents.template import unknown_places
 from voicegw.agents.webhook import WebhookFile
 from voicegw.config import LimitSettings, PatienceSettings, TurnSettings
@@ -46,6 +47,7 @@ class PhrasesPart(_Part):
 class ModelPart(_Part):
     """How the model is asked."""
 
+    name: str = ""
     temperature: float = Field(0.8, ge=0, le=2)
     max_tokens: int = Field(256, ge=1)
 
@@ -129,32 +131,10 @@ def spans(text: str) -> list[tuple[time, time]]:
     return found
 
 
-class SlotPart(_Part):
+class SlotPart(AskedFor):
     """An answer that the agent asks for."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    kind: Literal["yes_no", "number", "id", "date", "email", "free"]
-    when: str = Field(min_length=1)
-    pattern: str = ""
-    hint: str = Field("", max_length=400)
-    keys: int = Field(0, ge=0, le=40)
-    read_back: str = ""
-    sensitive: bool = False
-
-    @field_validator("when", "pattern")
-    @classmethod
-    def _is_pattern(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from None
-        return value
-
-    @model_validator(mode="after")
-    def _secret_stays_secret(self) -> Self:
-        if self.sensitive and self.read_back:
-            raise ValueError("a sensitive answer cannot be read back: leave read_back out")
-        return self
 
 
 class PhotosPart(_Part):

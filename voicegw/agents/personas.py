@@ -49,6 +49,7 @@ class Persona:
     hours: HoursPart
     photo_detail: Literal["low", "high", "auto"] = "low"
     called: tuple[str, ...] = ()
+    model: str = ""  # of the first provider of the language model; "": the one that it is set to
 
     def for_call(
         self, caller: str, called: str, metadata: Mapping[str, str], now: datetime | None = None
@@ -63,7 +64,8 @@ class Persona:
             closed=filled(self.call.phrases.closed, facts, self.call.language),
         )
         prompt = filled(self.call.system_prompt, facts, self.call.language)
-        return replace(self.call, system_prompt=prompt, phrases=phrases, in_hours=is_open)
+        today = local.date().isoformat()
+        return replace(self.call, system_prompt=prompt, phrases=phrases, in_hours=is_open, today=today)
 
 
 def opened(hours: HoursPart, local: datetime) -> bool:
@@ -129,6 +131,7 @@ def _read(path: Path, settings: Settings) -> Persona:
         found.hours,
         found.photos.detail,
         found.called,
+        "" if settings.overridden & {"llm.model", "provider.model"} else found.model.name,
     )
 
 
@@ -164,7 +167,7 @@ def _call_settings(
         patience=merged(settings.patience, "patience", found.patience),
         tools=tuple(_rules(tool, found) for tool in tools.values()),
         tool_rounds=found.tools.rounds,
-        slots=tuple(Slot(**slot.model_dump()) for slot in found.slot),
+        slots=_slots(found, tools),
         keypad=KeypadRules(**found.keypad.model_dump()),
         window=WindowRules(found.history.tokens, found.history.photos, found.history.summarise),
         transfers={target.name: target.address for target in found.transfer},
@@ -172,6 +175,13 @@ def _call_settings(
         interruptions=InterruptionSettings(**found.interruptions.model_dump()),
         vocabulary=found.vocabulary,
     )
+
+
+def _slots(found: PersonaFile, tools: Mapping[str, Tool]) -> tuple[Slot, ...]:
+    """The persona's own, and those that its tools declare; the persona's word counts where both name one."""
+    own = {part.name: part.slot(part.name) for part in found.slot}
+    declared = {slot.name: slot for tool in tools.values() for slot in tool.rules.slots}
+    return (*own.values(), *(slot for name, slot in declared.items() if name not in own))
 
 
 def _rules(tool: Tool, found: PersonaFile) -> ToolRules:

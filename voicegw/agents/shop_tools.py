@@ -4,12 +4,16 @@ from typing import Annotated
 
 from pydantic import Field
 
+from voicegw.agents.asked_for import AskedFor
 from voicegw.agents.shop import Shop
 from voicegw.agents.tools import FunctionTool, ToolContext, ToolFailed, tool
 
 OrderId = Annotated[
     str, Field(description="order number, DH and six digits", pattern=r"(?i)^\s*(DH)?[\d\s-]+$")
 ]
+
+# A day is read into a date for the model, whichever persona uses the tool.
+DAY_ASKED = AskedFor(kind="date", when=r"(which|what) day|(ngày|hôm) (nào|mấy)")
 
 
 def _shop(context: ToolContext) -> Shop:
@@ -33,7 +37,9 @@ def get_product_info(
 @tool(read_only=True)
 def calculate_discount(
     coupon_code: str,
-    original_price: Annotated[float, Field(gt=0, description="price in VND before the discount")],
+    original_price: Annotated[
+        float, Field(gt=0, allow_inf_nan=False, description="price in VND before the discount")
+    ],
     context: ToolContext,
 ) -> dict[str, object]:
     """Calculate what a coupon leaves of a price."""
@@ -54,7 +60,9 @@ def get_order_status(order_id: OrderId, context: ToolContext) -> dict[str, str]:
 
 @tool(idempotent=True, confirm="I move the delivery of {order_id} to {day}. Is that right?")
 def reschedule_delivery(
-    order_id: OrderId, day: Annotated[str, Field(min_length=1, max_length=60)], context: ToolContext
+    order_id: OrderId,
+    day: Annotated[str, Field(min_length=1, max_length=60), DAY_ASKED],
+    context: ToolContext,
 ) -> dict[str, str]:
     """Move the delivery of an order to another day. The caller is asked to confirm before it is done."""
     if not _shop(context).reschedule(order_id, day, context.key):

@@ -5,7 +5,8 @@
         "Book a table. Ask for the day first."
 
 The schema that the model sees, and the check of its arguments, come from the hints. A parameter with the
-hint `ToolContext` is not shown to the model: it is given the call's. Functions that are not `async` run in a
+hint `ToolContext` is not shown to the model: it is given the call's; `AskedFor` in a hint makes the answer to
+the agent's question for it a slot. Functions that are not `async` run in a
 thread. What a tool returns goes to the model as JSON; `ToolFailed` tells it what went wrong.
 """
 
@@ -16,10 +17,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_type_hints
+from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from voicegw.agents.asked_for import AskedFor
 from voicegw.call.settings import ToolAction, ToolRules
 
 log = logging.getLogger(__name__)
@@ -146,6 +148,14 @@ def timed_out(rules: ToolRules) -> Ran:
     return Ran("timeout", as_json({"error": told}))
 
 
+def _for_schema(hint: Any) -> Any:
+    """A type hint without what only the call needs to know."""
+    kept = tuple(part for part in get_args(hint) if not isinstance(part, AskedFor))
+    if get_origin(hint) is not Annotated or len(kept) == len(get_args(hint)):
+        return hint
+    return Annotated[kept] if len(kept) > 1 else kept[0]
+
+
 def tool(
     *,
     name: str = "",
@@ -162,6 +172,7 @@ def tool(
     """
 
     def make(function: Callable[..., Any]) -> FunctionTool:
+        hints = get_type_hints(function, include_extras=True)
         rules = ToolRules(
             name or function.__name__,
             action,
@@ -170,8 +181,13 @@ def tool(
             confirm,
             background,
             round(timeout_s * 1000),
+            tuple(
+                asked.slot(parameter)
+                for parameter, hint in hints.items()
+                for asked in get_args(hint)
+                if isinstance(asked, AskedFor)
+            ),
         )
-        hints = get_type_hints(function, include_extras=True)
         fields: dict[str, Any] = {}
         for parameter in inspect.signature(function).parameters.values():
             if parameter.name not in hints:
@@ -179,7 +195,7 @@ def tool(
             if hints[parameter.name] is ToolContext:
                 continue
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-            fields[parameter.name] = (hints[parameter.name], default)
+            fields[parameter.name] = (_for_schema(hints[parameter.name]), default)
         arguments = create_model(rules.name, __config__=ConfigDict(extra="forbid"), **fields)
         return FunctionTool(function, rules, arguments)
 

@@ -21,6 +21,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
+from voicegw.agents.asked_for import AskedFor
 from voicegw.agents.tools import Ran, ToolContext, as_json, bad_arguments, definition, timed_out
 from voicegw.call.settings import ToolRules
 
@@ -41,6 +42,7 @@ class Parameter(BaseModel):
     description: str = ""
     required: bool = True
     pattern: str | None = None
+    slot: AskedFor | None = None
 
 
 class WebhookFile(BaseModel):
@@ -115,6 +117,7 @@ class WebhookTool:
             found.background,
             # The second try of an idempotent tool is within its time.
             round(found.timeout_s * 1000),
+            tuple(p.slot.slot(name) for name, p in found.parameters.items() if p.slot is not None),
         )
         fields: dict[str, Any] = {
             name: (
@@ -166,10 +169,13 @@ class WebhookTool:
         return Ran("unknown", as_json({"error": "the outcome is unknown: the connection broke"}))
 
     async def _send(self, given: dict[str, Any], key: str) -> Ran:
+        in_url = set(_PLACE.findall(self._file.url))
+        if any(str(given.get(name)) in (".", "..") for name in in_url):
+            # They would lead to another path of the service than the one that is meant.
+            return Ran("bad_arguments", as_json({"error": "no such id", "status": "bad_arguments"}))
         url = _PLACE.sub(lambda m: quote(str(given.get(m[1], "")), safe=""), self._file.url)
         if not self._file.allow_private and not _host_allowed(url):
             return Ran("failed", as_json({"error": "the tool's address is not allowed"}))
-        in_url = set(_PLACE.findall(self._file.url))
         rest = {name: value for name, value in given.items() if name not in in_url}
         query = self._file.method in ("GET", "DELETE")
         resolver = None if self._file.allow_private else _PublicOnly()

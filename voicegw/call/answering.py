@@ -49,7 +49,8 @@ class Answering:
         floor.check_ins = 0
         slot, noted = turn.slot, turn.noted(text)
         decided = self._acting.answered(text)
-        question = slots.read_back(slot, text, floor.settings.language) if slot else ""
+        settings = floor.settings
+        question = slots.read_back(slot, text, settings.language, settings.today) if slot else ""
         draft = turn.drafts.open
         if draft is not None and (draft.text != text or decided or question):
             turn.waste_draft()

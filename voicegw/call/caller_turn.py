@@ -53,7 +53,8 @@ class CallerTurn:
 
     def noted(self, text: str) -> str:
         """The caller's words as the model gets them."""
-        return slots.noted(self.slot, text, self._floor.settings.language) if self.slot else text
+        settings = self._floor.settings
+        return slots.noted(self.slot, text, settings.language, settings.today) if self.slot else text
 
     # Its utterances
 

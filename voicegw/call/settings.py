@@ -40,6 +40,26 @@ class SpeechSettings:
     pronunciations: dict[str, str] = field(default_factory=dict)  # word: what is said for it
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """An answer that the agent expects, and what follows from it.
+
+    It is expected when `when` (a regular expression) is found in the agent's last words. `kind` sets what is
+    listened for, and how long a pause may be; `pattern` is that of an id. `hint` goes to STT. `keys` is how
+    many keys complete it (0: `#` or a pause does). A `sensitive` answer is masked everywhere: the model gets
+    a reference in place of it.
+    """
+
+    name: str
+    kind: Literal["yes_no", "number", "id", "date", "email", "free"]
+    when: str
+    pattern: str = ""
+    hint: str = ""
+    keys: int = 0
+    read_back: str = ""
+    sensitive: bool = False
+
+
 # What carries out a tool: the driver (`run`), or the call itself.
 ToolAction = Literal["run", "end_call", "transfer", "callback"]
 
@@ -60,26 +80,7 @@ class ToolRules:
     confirm: str = ""
     background: bool = False
     timeout_ms: int = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """An answer that the agent expects, and what follows from it.
-
-    It is expected when `when` (a regular expression) is found in the agent's last words. `kind` sets what is
-    listened for, and how long a pause may be; `pattern` is that of an id. `hint` goes to STT. `keys` is how
-    many keys complete it (0: `#` or a pause does). A `sensitive` answer is masked everywhere: the model gets
-    a reference in place of it.
-    """
-
-    name: str
-    kind: Literal["yes_no", "number", "id", "date", "email", "free"]
-    when: str
-    pattern: str = ""
-    hint: str = ""
-    keys: int = 0
-    read_back: str = ""
-    sensitive: bool = False
+    slots: tuple[Slot, ...] = ()  # answers that its parameters need
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,5 +147,6 @@ class CallSettings:
     window: WindowRules = field(default_factory=WindowRules)
     # Who may take the call over, by name: a number or address.
     transfers: dict[str, str] = field(default_factory=dict)
+    today: str = ""  # the day of the call where its caller is: "2026-12-04"
     in_hours: bool = True  # within business hours
     closed_hangs_up: bool = False  # outside them the call ends behind `phrases.closed`

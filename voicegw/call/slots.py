@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from datetime import date
 
 from voicegw.call.completeness import Expected
+from voicegw.call.dates import date_of, written
 from voicegw.call.number_words import code_of, digits_of, email_of, number_of, spell
 from voicegw.call.settings import Slot
 from voicegw.call.yes_no import yes_or_no
@@ -27,8 +29,12 @@ def expected(slots: Iterable[Slot], agent_text: str) -> Slot | None:
     return None
 
 
-def read(slot: Slot, text: str, language: str) -> str:
-    """Return the answer in writing ("không chín một hai" is 0912); "" when the words hold none."""
+def read(slot: Slot, text: str, language: str, today: str = "") -> str:
+    """Return the answer in writing ("không chín một hai" is 0912); "" when the words hold none.
+
+    A date is "2026-12-04". `today` is the day of the call in that form, to which "tomorrow" refers; where it
+    is "" no date is read.
+    """
     found: object
     match slot.kind:
         case "yes_no":
@@ -39,6 +45,8 @@ def read(slot: Slot, text: str, language: str) -> str:
             found = _id(slot, text, language)
         case "email":
             found = email_of(text, language)
+        case "date":
+            found = date_of(text, language, date.fromisoformat(today)) if today else None
         case _:
             found = text.strip()
     value = "" if found is None else str(found)
@@ -56,18 +64,20 @@ def _id(slot: Slot, text: str, language: str) -> str:
     return ""
 
 
-def noted(slot: Slot, text: str, language: str) -> str:
+def noted(slot: Slot, text: str, language: str, today: str = "") -> str:
     """Return the caller's words as the model gets them: with the answer in writing, where they hold one."""
-    value = read(slot, text, language)
-    if not value or value == text.strip() or slot.kind in ("free", "yes_no", "date"):
+    value = read(slot, text, language, today)
+    if not value or value == text.strip() or slot.kind in ("free", "yes_no"):
         return text
     return f"{text} [{slot.name}: {value}]"
 
 
-def read_back(slot: Slot, text: str, language: str) -> str:
+def read_back(slot: Slot, text: str, language: str, today: str = "") -> str:
     """Return the question that repeats the answer; "" when the slot wants none or nothing was understood."""
-    value = read(slot, text, language) if slot.read_back else ""
+    value = read(slot, text, language, today) if slot.read_back else ""
     if not value:
         return ""
+    if slot.kind == "date":
+        value = written(date.fromisoformat(value), language, date.fromisoformat(today))
     spoken = spell(value, language) if slot.kind in ("id", "email") else value
     return slot.read_back.replace("{value}", value).replace("{spelled}", spoken)

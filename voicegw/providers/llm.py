@@ -38,14 +38,15 @@ class ChatModel:
         temperature: float,
         tools: Sequence[Mapping[str, Any]] = (),
         tool_choice: str = "",
+        model: str = "",
     ) -> AsyncGenerator[ReplyDelta, None]:
-        """Stream one answer to `messages` (OpenAI's form); `tools` likewise.
+        """Stream one answer to `messages` (OpenAI's form); `tools` likewise. "" is the provider's own model.
 
         Each delta holds all that one network read brought, and is never empty. Raises ProviderError, also
         half-way; a stream that ends cleanly without finish reason or [DONE] is complete. Close the
         generator (`contextlib.aclosing`) when leaving it early: that closes the connection.
         """
-        async with await self._open(messages, max_tokens, temperature, tools, tool_choice) as answer:
+        async with await self._open(messages, max_tokens, temperature, tools, tool_choice, model) as answer:
             reader = DeltaReader()
             if answer.content_type == "application/json":
                 # The server does not stream: the whole answer is one delta.
@@ -90,9 +91,14 @@ class ChatModel:
         temperature: float,
         tools: Sequence[Mapping[str, Any]],
         tool_choice: str,
+        model: str,
     ) -> Answer:
         while True:
-            fields: dict[str, Any] = {"model": self._upstream.model, "messages": messages, "stream": True}
+            fields: dict[str, Any] = {
+                "model": model or self._upstream.model,
+                "messages": messages,
+                "stream": True,
+            }
             length = "max_completion_tokens" if "max_tokens" in self._refused else "max_tokens"
             fields[length] = max_tokens
             if "temperature" not in self._refused:

@@ -47,11 +47,22 @@ class SteadyChat:
         return self.row.backends[0].quota.headroom()
 
     def reply(
-        self, messages: Sequence[Mapping[str, Any]], *, patience: Patience = once, **given: Any
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        patience: Patience = once,
+        model: str = "",
+        **given: Any,
     ) -> AsyncGenerator[ReplyDelta, None]:
-        """See `ChatModel.reply`. A stream that breaks raises: only the call knows what was spoken of it."""
+        """See `ChatModel.reply`. A stream that breaks raises: only the call knows what was spoken of it.
+
+        `model` is a name that the first provider knows; the ones that stand in for it keep their own.
+        """
         tokens = sum(len(str(m.get("content") or "")) for m in messages) // CHARS_A_TOKEN + ANSWER_TOKENS
-        return self.row.stream(lambda llm: llm.reply(messages, **given), patience, tokens)
+        first = self.row.backends[0].service
+        return self.row.stream(
+            lambda llm: llm.reply(messages, model=model if llm is first else "", **given), patience, tokens
+        )
 
 
 class SteadyTts:

@@ -148,6 +148,7 @@ class Requests:
             temperature=self._persona.temperature,
             tools=self._definitions,
             tool_choice="" if command.tools else "none",
+            model=self._persona.model,
         )
         try:
             async with contextlib.aclosing(stream) as deltas:
@@ -177,7 +178,9 @@ class Requests:
         told.append({"role": "user", "content": transcript_of(command.messages)})
         text = ""
         try:
-            stream = self._providers.llm.reply(told, max_tokens=SUMMARY_TOKENS, temperature=0.0)
+            stream = self._providers.llm.reply(
+                told, max_tokens=SUMMARY_TOKENS, temperature=0.0, model=self._persona.model
+            )
             async with contextlib.aclosing(stream) as deltas:
                 async for delta in deltas:
                     text += delta.text

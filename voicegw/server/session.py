@@ -104,7 +104,7 @@ class Session:
             self._speech,
             self._photos,
         )
-        self._vault = Vault(persona.call.language)
+        self._vault = Vault(persona.call.language, persona.call.today)
         self._tools = ToolRuns(
             call_id, persona.tools, journal, self._feed, self._tool_context, self._vault.resolve
         )

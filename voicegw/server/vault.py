@@ -18,8 +18,9 @@ MOST_KEYS = 64
 class Vault:
     """The secrets of one call, in memory only."""
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, today: str = "") -> None:
         self._language = language
+        self._today = today  # see `CallSettings.today`
         self._values: dict[str, str] = {}
         self._keys = ""
 
@@ -39,7 +40,7 @@ class Vault:
     def _hidden(self, text: str, slot: Slot) -> str:
         if not text.strip():
             return text
-        value = slots.read(slot, text, self._language)
+        value = slots.read(slot, text, self._language, self._today)
         if not value:
             return f"[{slot.name} not understood]"
         self._values[slot.name] = value

@@ -140,11 +140,15 @@ def _hear(state: Conversation, message: Message) -> None:
 
 
 def _without_note(text: str) -> tuple[str, str]:
-    """Return an utterance, and the digits that a gateway has noted behind it: "… [order_id: DH123456]"."""
+    """Return an utterance, and the digits that a gateway has noted behind it: "… [order_id: DH123456]".
+
+    A noted date ("… [day: 2026-12-04]") is nothing but the day that the words name.
+    """
     found = re.search(r"\s*\[\w+: ([^\]]*)\]$", text)
     if found is None:
         return text, ""
-    return text[: found.start()], "".join(c for c in found[1] if c.isdigit())
+    noted = "" if re.fullmatch(r"\d{4}-\d\d-\d\d", found[1]) else found[1]
+    return text[: found.start()], "".join(c for c in noted if c.isdigit())
 
 
 def _recall(state: Conversation, message: Message, calls: dict[str, tuple[str, Mapping[str, Any]]]) -> None:
