@@ -187,7 +187,7 @@ def _year(words: str, language: str) -> int | None:
     for length in range(len(said), 0, -1):
         text = " ".join(said[:length])
         digits = digits_of(text, language)
-        for value in (int(digits) if len(digits) == 4 else None, number_of(text, language)):
+        for value in (int(digits) if len(digits) == 4 else 0, number_of(text, language) or 0):
             if value in _YEARS:
                 return int(value)
     return None
