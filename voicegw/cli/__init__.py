@@ -360,15 +360,16 @@ def chat(
     given = {"limits.idle_s": "3600", **overrides(set_)}
     settings = load_settings(overrides=given)
     with logging_to(sys.stderr, "ERROR"):
-        run_chat(settings, persona, embedded=embedded, as_json=json)
+        code = run_chat(settings, persona, embedded=embedded, as_json=json)
+    raise typer.Exit(code)
 
 
 @personas_app.command("list")
-def personas_list(set_: SetOption = None) -> None:
+def personas_list(set_: SetOption = None, json: JsonOption = False) -> None:
     """Show the personas that a call may name."""
     from voicegw.cli.personas import list_personas
 
-    list_personas(load_settings(overrides=overrides(set_)))
+    list_personas(load_settings(overrides=overrides(set_)), as_json=json)
 
 
 @personas_app.command("validate")

@@ -56,6 +56,7 @@ class Chat:
         self._waiting = True
         self._changed = asyncio.Event()
         self.ended = False
+        self.unanswered = False  # the agent had to apologise: no provider answered in time
 
     def message(self, message: Message) -> None:
         """The gateway tells something."""
@@ -68,8 +69,12 @@ class Chat:
                 self._waiting = True
             case {"type": "tool", "status": "running"}:
                 self._waiting = True
+            case {"type": "speech_stopped", "reply_id": 0}:
+                pass  # a filler: the answer is still to come
             case {"type": "speech_stopped"} | {"type": "error"}:
                 self._waiting = False
+            case {"type": "rung", "rung": rung} if rung != "filler":
+                self.unanswered = True
             case {"type": "hangup"}:
                 self.ended = True
         self._changed.set()
@@ -157,14 +162,18 @@ def _say(channel: Channel, line: str) -> str:
     return ""
 
 
-async def chat(settings: Settings, persona: str, *, as_json: bool, stdin: TextIO) -> None:
-    """Talk until either side ends it. Raises ConfigError."""
+async def chat(settings: Settings, persona: str, *, as_json: bool, stdin: TextIO) -> int:
+    """Talk until either side ends it. Returns the exit code: 1 when the agent once had no answer.
+
+    Raises ConfigError.
+    """
     personas = load_personas(settings)
     if persona not in personas:
         raise ConfigError(f"there is no persona {persona!r}; known: {', '.join(sorted(personas))}")
     real = build_providers(settings, AiohttpStreams())
     gateway = Gateway(settings, personas, replace(real, tts=SilentSpeech(real.tts.row)))
-    console = Console(highlight=False)
+    # Whole lines, whatever reads them.
+    console = Console(highlight=False, soft_wrap=True)
     far_end = Chat(_shower(console, as_json))
     channel = Channel(gateway, far_end, query={"persona": persona})
     _send(channel, "start", persona=persona)
@@ -184,21 +193,21 @@ async def chat(settings: Settings, persona: str, *, as_json: bool, stdin: TextIO
                 far_end.message(json.dumps({"type": "speech_stopped"}))
     finally:
         await gateway.close()
+    return int(far_end.unanswered)
 
 
-def run_chat(settings: Settings, persona: str, *, embedded: bool, as_json: bool) -> None:
-    """Run the command, with a provider of this machine if `embedded`."""
+def run_chat(settings: Settings, persona: str, *, embedded: bool, as_json: bool) -> int:
+    """Run the command, with a provider of this machine if `embedded`. Returns the exit code."""
 
-    async def main() -> None:
+    async def main() -> int:
         if not embedded:
-            await chat(settings, persona, as_json=as_json, stdin=sys.stdin)
-            return
+            return await chat(settings, persona, as_json=as_json, stdin=sys.stdin)
         log = Path(settings.store.data_dir) / "embedded.log"
         async with embedded_provider(log, 1) as provider:
             own = settings.provider.model_copy(
                 update={"base_url": provider.base_url, "api_key": "embedded", "model": "embedded-chat"}
             )
             local = settings.model_copy(update={"provider": own})
-            await chat(local, persona, as_json=as_json, stdin=sys.stdin)
+            return await chat(local, persona, as_json=as_json, stdin=sys.stdin)
 
-    run_on_uvloop(main())
+    return run_on_uvloop(main())

@@ -1,5 +1,6 @@
 """`voicegw personas`: which agents there are, and whether files of your own are right."""
 
+import json
 from pathlib import Path
 
 from rich.console import Console
@@ -10,8 +11,22 @@ from voicegw.agents.personas import load_personas
 from voicegw.config import Settings
 
 
-def list_personas(settings: Settings, console: Console | None = None) -> None:
+def list_personas(settings: Settings, console: Console | None = None, *, as_json: bool = False) -> None:
     """Print the personas that a call may name. Raises ConfigError for a wrong file."""
+    if as_json:
+        for name, persona in sorted(load_personas(settings).items()):
+            told = {
+                "persona": name,
+                "default": name == settings.persona.default,
+                "language": persona.call.language,
+                "voice": persona.voice,
+                "model": persona.model,
+                "tools": list(persona.tools),
+                "called": list(persona.called),
+                "greeting": persona.call.phrases.greeting,
+            }
+            print(json.dumps(told, ensure_ascii=False))
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 2))
     for heading in ("persona", "language", "voice", "greeting"):
         table.add_column(heading, header_style="bold", overflow="fold")
