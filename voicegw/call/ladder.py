@@ -73,8 +73,9 @@ class Ladder:
             self._floor.go(State.ENDING)
 
     def call_back(self) -> None:
-        """The caller takes the offer: the reason of the hang-up is the order to call back."""
+        """The caller takes the offer."""
         self._turn.drop()
+        self._floor.notify(n.Callback("", "", "provider_failure"))
         text = self._phrases.callback or self._phrases.goodbye
         self._speaking.say("goodbye", text, clip=True).hang_up = "callback_requested"
         self._floor.go(State.ENDING)

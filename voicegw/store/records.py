@@ -69,7 +69,7 @@ class RungRecord:
 
 @dataclass(slots=True)
 class TransferRecord:
-    """A hand-over of the caller."""
+    """A hand-over of the caller; `callback_requested`: the wish to be called back, at the number `target`."""
 
     at_ms: int
     target: str
@@ -258,6 +258,10 @@ def _facts(
     parts = [f"{n} turn{'' if n == 1 else 's'}"]
     if tools:
         parts.append("tools " + ", ".join(dict.fromkeys(tool.name for tool in tools)))
-    if transfers:
-        parts.append(f"transferred to {transfers[-1].target} ({transfers[-1].status})")
+    parts += [
+        f"call back {each.target}".strip()
+        if each.status == "callback_requested"
+        else f"transferred to {each.target} ({each.status})"
+        for each in transfers
+    ]
     return "; ".join([*parts, f"ended by {ended_by}"])

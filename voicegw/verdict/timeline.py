@@ -38,7 +38,10 @@ from voicegw.verdict.exchanges import (
 
 @dataclass(slots=True)
 class HandOver:
-    """The caller was to be handed over; `status` as the other side was told it last."""
+    """The caller was to be handed over; `status` as the other side was told it last.
+
+    "callback_requested": nobody took over, and the caller is to be called back at the number `target`.
+    """
 
     at_us: int
     target: str
@@ -386,6 +389,9 @@ class Timeline:
         elif self.transfers:
             self.transfers[-1].status = notice.status
 
+    def _told_callback(self, notice: n.Callback, now: int) -> None:
+        self.transfers.append(HandOver(now, notice.number or self.call.caller, "callback_requested"))
+
     def _told_outcome(self, notice: n.Outcome, now: int) -> None:
         self.outcome = notice
 
@@ -444,5 +450,6 @@ _NOTICES: dict[type, Callable[[Timeline, Any, int], None]] = {
     n.SpeechStopped: Timeline._told_speech_stopped,
     n.Rung: Timeline._told_rung,
     n.Transfer: Timeline._told_transfer,
+    n.Callback: Timeline._told_callback,
     n.Outcome: Timeline._told_outcome,
 }
