@@ -12,6 +12,7 @@ import pytest
 from gateways import Caller, Running, caller, running_gateway
 from PIL import Image
 
+from voicegw.agents.personas import BUILT_IN
 from voicegw.rehearsal.script import Script, ScriptedReply, ToolCall
 
 SCRIPT = Script(llm=("A laptop.",), ms_per_char=2)
@@ -83,6 +84,45 @@ async def test_text_in_a_photo_is_looked_at_closely_and_turned_upright(tmp_path:
         assert shown["detail"] == "high"
         with Image.open(io.BytesIO(base64.b64decode(shown["url"].partition(",")[2]))) as image:
             assert image.size == (768, 1024)
+
+
+@pytest.mark.parametrize(
+    ("detail", "text", "sent", "side"),
+    [
+        ("auto", "What is this?", "auto", 1365),  # the model chooses, and must have enough to choose from
+        ("high", "What is this?", "high", 1365),
+        ("low", "I already bought this", "low", 512),  # "already" asks for no reading
+        ("low", "Mã lỗi này là gì?", "high", 1365),
+    ],
+)
+async def test_how_closely_the_model_looks_is_the_persona_s_choice(
+    tmp_path: Path, detail: str, text: str, sent: str, side: int
+) -> None:
+    """Tokens are paid for: low is enough to tell a laptop, and too little to read its label."""
+    folder = tmp_path / "personas"
+    folder.mkdir()
+    shipped = (BUILT_IN / "support.toml").read_text(encoding="utf-8")
+    (folder / "looks.toml").write_text(
+        shipped.replace('name = "support"', 'name = "looks"', 1) + f'\n[photos]\ndetail = "{detail}"\n',
+        encoding="utf-8",
+    )
+    async with (
+        running_gateway(tmp_path, SCRIPT, persona__folders=str(folder), persona__default="looks") as running,
+        caller(running.url) as someone,
+    ):
+        await someone.send("start")
+        await someone.event("speech_stopped")
+        heard = len(someone.audio)
+        await show(someone, picture(), text)
+        assert (await someone.event("reply_text"))["text"] == "A laptop."
+        await someone.event("speech_stopped")
+        assert len(someone.audio) > heard, "the answer is spoken"
+        shown = shown_to_model(running)
+        assert shown["detail"] == sent
+        with Image.open(io.BytesIO(base64.b64decode(shown["url"].partition(",")[2]))) as image:
+            assert max(image.size) == side
+    asked = running.provider.received("llm")[-1].fields["messages"][-1]["content"]
+    assert asked[0] == {"type": "text", "text": text}
 
 
 @pytest.mark.parametrize(

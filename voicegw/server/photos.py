@@ -34,8 +34,8 @@ MOST_PHOTOS = 20
 MOST_UPLOADS = 2
 # Asked about these, the model must read what is in the picture.
 _READING = re.compile(
-    r"receipt|invoice|bill|read|text|written|error|screen|serial|label|document|number"
-    r"|hóa đơn|hoá đơn|biên lai|đọc|chữ|ghi|lỗi|màn hình|nhãn|giấy|mã",
+    r"\b(?:receipt|invoice|bill|read|text|written|error|screen|serial|label|document|number"
+    r"|hóa đơn|hoá đơn|biên lai|đọc|chữ|ghi|lỗi|màn hình|nhãn|giấy|mã)\b",
     re.IGNORECASE,
 )
 Detail = Literal["low", "high", "auto"]
