@@ -5,24 +5,21 @@ decide: WAV, Ogg, MP3 and FLAC by their marks, text by being text; raw pcm has n
 unless it sounds like no speech at all. Knows nothing of requests.
 """
 
-import io
 from collections.abc import Iterator
 
 import numpy as np
-import soundfile
 
 from ..audio.pcm import SAMPLE_RATE_HZ
 from ..audio.resample import Resampler
 from ..audio.wav import WavError, WavReader
+from .compressed_speech import MPEG_FRAME_BYTES, CompressedReader, Undecodable, mpeg_frame_bytes
 
 # Enough to tell text from pcm: no 64 bytes of sound are all printable characters.
 SNIFF_BYTES = 64
-# An MPEG frame is at most this long (layer III, 320 kbit/s at 32 kHz): where the next one must begin.
-MPEG_FRAME_BYTES = 1441
-# 30 s of MP3 at 320 kbit/s are 1.2 MB. These formats are decoded as a whole.
+# 30 s of MP3 at 320 kbit/s are 1.2 MB.
 MOST_BYTES = 4 * 1024 * 1024
 
-_WHOLE = {b"OggS": "Ogg", b"fLaC": "FLAC", b"ID3\x02": "MP3", b"ID3\x03": "MP3", b"ID3\x04": "MP3"}
+_COMPRESSED = {b"OggS": "Ogg", b"fLaC": "FLAC", b"ID3\x02": "MP3", b"ID3\x03": "MP3", b"ID3\x04": "MP3"}
 # What cannot be read here, by its first bytes.
 _UNREADABLE = {
     b"\x1aE\xdf\xa3": "WebM", b"FORM": "AIFF", b".snd": "AU", b"#!AM": "AMR", b"caff": "CAF",
@@ -53,8 +50,8 @@ class SpeechReader:
         self._head = b""
         self._known = False
         self._wav: WavReader | None = None
-        self._whole: bytearray | None = None
-        self._whole_name = ""
+        self._compressed: CompressedReader | None = None
+        self._name = ""
         self._raw: _RawCheck | None = None
         self._resampler: Resampler | None = None
 
@@ -74,8 +71,11 @@ class SpeechReader:
             pcm, self._head = self._decode(self._head), b""
             if pcm:
                 yield pcm
-        if self._whole is not None:
-            yield from self._decode_whole(bytes(self._whole))
+        if self._compressed is not None:
+            try:
+                yield from self._compressed.finish()
+            except Undecodable as error:
+                raise NotSpeech(str(error)) from error
             return
         if self._wav is not None:
             try:
@@ -98,14 +98,14 @@ class SpeechReader:
             return False
         if head[:4] == b"RIFF":
             self._wav = WavReader()
-        elif (name := _WHOLE.get(head[:4])) is not None:
-            self._begin_whole(name)
+        elif (name := _COMPRESSED.get(head[:4])) is not None:
+            self._begin_compressed(name)
         elif _looks_like_mpeg(head):
             # Raw pcm may begin so; the next frame tells.
             if not last and len(head) < MPEG_FRAME_BYTES + 4:
                 return False
             if _is_mpeg(head) or self._content_type in ("audio/mpeg", "audio/mp3"):
-                self._begin_whole("MP3")
+                self._begin_compressed("MP3")
             else:
                 self._begin_raw()
         elif _might_be_text(head):
@@ -119,8 +119,8 @@ class SpeechReader:
         self._known = True
         return True
 
-    def _begin_whole(self, name: str) -> None:
-        self._whole, self._whole_name = bytearray(), name
+    def _begin_compressed(self, name: str) -> None:
+        self._compressed, self._name = CompressedReader(name), name
 
     def _begin_raw(self) -> None:
         for mark, name in _UNREADABLE.items():
@@ -135,11 +135,10 @@ class SpeechReader:
         self._resampler = Resampler(self._pcm_hz, SAMPLE_RATE_HZ)
 
     def _decode(self, data: bytes) -> bytes:
-        if self._whole is not None:
-            self._whole += data
-            if len(self._whole) > MOST_BYTES:
-                raise NotSpeech(f"{self._whole_name} of more than 4 MB for one sentence")
-            return b""
+        if self._compressed is not None:
+            if len(self._compressed) + len(data) > MOST_BYTES:
+                raise NotSpeech(f"{self._name} of more than 4 MB for one sentence")
+            return self._compressed.push(data)
         if self._raw is not None:
             data = self._raw.push(data)
         elif self._wav is not None:
@@ -153,19 +152,6 @@ class SpeechReader:
                 self._resampler = Resampler(self._wav.format.rate_hz, SAMPLE_RATE_HZ)
         assert self._resampler is not None
         return self._resampler.push(data) if data else b""
-
-    def _decode_whole(self, data: bytes) -> Iterator[bytes]:
-        try:
-            with soundfile.SoundFile(io.BytesIO(data)) as file:
-                resampler = Resampler(file.samplerate, SAMPLE_RATE_HZ)
-                for block in file.blocks(file.samplerate, dtype="int16", always_2d=True):
-                    mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1).astype(np.int16)
-                    if pcm := resampler.push(mono.astype("<i2").tobytes()):
-                        yield pcm
-        except (soundfile.SoundFileError, ValueError) as error:
-            raise NotSpeech(f"{self._whole_name} that cannot be decoded") from error
-        if pcm := resampler.finish():
-            yield pcm
 
 
 class _RawCheck:
@@ -226,32 +212,12 @@ def _might_be_text(head: bytes) -> bool:
     return bool(text) and all(char.isprintable() or char in "\r\n\t\ufeff" for char in text)
 
 
-# ISO 11172-3, 2.4.1.3 and 2.4.2.3: kbit/s of layer III for MPEG 1, and for MPEG 2 and 2.5.
-_KBITS = (
-    (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-)
-_RATES = (44100, 48000, 32000)
-
-
 def _looks_like_mpeg(head: bytes) -> bool:
     """Tell whether an MPEG audio frame of layer III begins here."""
-    return _mpeg_frame_bytes(head) > 0
+    return mpeg_frame_bytes(head) > 0
 
 
 def _is_mpeg(head: bytes) -> bool:
     """Tell whether a second frame begins where the first one ends."""
-    length = _mpeg_frame_bytes(head)
-    return length > 0 and _mpeg_frame_bytes(head[length:]) > 0
-
-
-def _mpeg_frame_bytes(head: bytes) -> int:
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
-        return 0
-    version = head[1] >> 3 & 3  # 3: MPEG 1, 2: MPEG 2, 0: MPEG 2.5
-    bitrate, rate = head[2] >> 4, head[2] >> 2 & 3
-    if version == 1 or bitrate in (0, 15) or rate == 3:
-        return 0
-    first = version == 3
-    hertz = _RATES[rate] >> (0 if first else 1 if version == 2 else 2)
-    return (144 if first else 72) * 1000 * _KBITS[0 if first else 1][bitrate] // hertz + (head[2] >> 1 & 1)
+    length = mpeg_frame_bytes(head)
+    return length > 0 and mpeg_frame_bytes(head[length:]) > 0
