@@ -135,7 +135,7 @@ async def test_the_model_that_a_persona_names_is_asked(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
     assert load(tmp_path, text, llm__model="tiny").model == ""
     fallback = '[{"base_url": "http://other.test/v1", "api_key": "k", "model": "other-model"}]'
-    script = Script(llm="Dạ.", ms_per_char=2)
+    script = Script(llm=("Dạ.",), ms_per_char=2)
     async with (
         running_gateway(tmp_path, script, persona__folders=str(tmp_path), llm__fallbacks=fallback) as running,
         caller(running.url) as someone,

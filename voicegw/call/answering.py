@@ -16,6 +16,8 @@ from voicegw.call.speech import Speech
 
 # A stream that breaks is asked to go on so often: a third break in one answer is no accident.
 MOST_RESUMES = 2
+# A provider that never summarises must not make the requests for it grow without end.
+MOST_UNSUMMARISED = 60
 
 
 class Answering:
@@ -39,6 +41,7 @@ class Answering:
         self._dialogue = dialogue
         self._acting = acting
         self._summaries = 0
+        self._unsummarised: tuple[c.Message, ...] = ()
 
     # The question
 
@@ -112,12 +115,15 @@ class Answering:
             earlier: tuple[c.Message, ...] = ()
             if self._dialogue.summary:
                 earlier = ({"role": "system", "content": f"Earlier in this call: {self._dialogue.summary}"},)
-            self._floor.do(c.Summarise(self._summaries, earlier + dropped))
+            # With what an earlier summary, failed or still being written, was to hold.
+            self._unsummarised = (self._unsummarised + dropped)[-MOST_UNSUMMARISED:]
+            self._floor.do(c.Summarise(self._summaries, earlier + self._unsummarised))
 
     def summarised(self, event: e.Summarised) -> None:
         """What the window has dropped is told to the model in short from now on."""
         if event.text and event.summary_id == self._summaries:
             self._dialogue.summary = event.text
+            self._unsummarised = ()
 
     # What the model writes
 
