@@ -40,6 +40,28 @@ def heard(ear: Ear, sound: bytes) -> list[Event]:
     return [event for frame in frames for event in ear.hear(frame, 0)]
 
 
+@pytest.mark.parametrize("offset_ms", range(20))
+def test_the_shortest_key_is_heard_wherever_it_falls(offset_ms: int) -> None:
+    """Q.24 wants 40 ms; telephones with memory send such keys, and no frame begins with them."""
+    sound = bytes(2 * 16 * (100 + offset_ms)) + tone("5", 40) + bytes(FRAME_BYTES * 4)
+    assert keys_heard(sound) == "5"
+    assert keys_heard(bytes(FRAME_BYTES) + sound) == "5"
+
+
+@pytest.mark.parametrize("offset_ms", range(20))
+def test_a_blip_is_no_key(offset_ms: int) -> None:
+    """Q.24: up to about 20 ms nobody has pressed anything."""
+    sound = bytes(2 * 16 * (100 + offset_ms)) + tone("5", 18) + bytes(FRAME_BYTES * 4)
+    assert keys_heard(sound) == keys_heard(bytes(FRAME_BYTES) + sound) == ""
+
+
+def test_a_number_dialled_at_full_speed_is_heard_whole() -> None:
+    """50 ms of tone and 50 of silence: the pace of a telephone that dials by itself."""
+    number = "0912345678#"
+    sound = bytes(333) + bytes(1) + b"".join(tone(key, 50) + bytes(2 * 16 * 50) for key in number)
+    assert keys_heard(sound[: len(sound) - len(sound) % FRAME_BYTES]) == number
+
+
 @pytest.mark.parametrize("voice", [GO_FORWARD, ONE_TWO_THREE, WHEN])
 def test_a_voice_is_no_key(voice: bytes) -> None:
     whole = len(voice) - len(voice) % FRAME_BYTES
@@ -50,8 +72,7 @@ def test_the_ear_tells_a_key_and_keeps_its_sound_from_whisper() -> None:
     ear = Ear()
     sound = tone("7", 200)
     assert heard(ear, sound) == [Dtmf("7")]
-    # One frame of it has passed before it is known for what it is.
-    assert not any(ear.audio(320, ear.position))
+    assert not any(ear.audio(0, ear.position)), "not one sample of it"
 
 
 def test_a_key_that_the_carrier_tells_counts_once() -> None:

@@ -119,6 +119,10 @@ class Ear:
         if self._keys.muted:
             # A tone is no voice, and Whisper makes words of it.
             frame = SILENT_FRAME
+            if key:
+                # It has begun before it was known for what it is.
+                for back in range(1, min(2, len(self._frames)) + 1):
+                    self._frames[-back] = SILENT_FRAME
         least = self.echo.threshold(self._heard_at, self._vad.level_rms)
         events = self._take_frame(frame, self._vad.hear(frame, least))
         # Carriers that tell keys by messages often leave the tone in as well: one of both counts.
