@@ -12,7 +12,8 @@ from voicegw.call.draft import Drafts
 from voicegw.call.echo import EchoGuard
 from voicegw.call.events import ReplyFailed, ReplyText, Transcript
 from voicegw.call.interruption import Interruption, Verdict
-from voicegw.call.settings import InterruptionSettings
+from voicegw.call.settings import InterruptionSettings, SpeechSettings
+from voicegw.call.spoken_form import SpokenForm
 from voicegw.call.transcript_gate import TranscriptGate
 
 
@@ -76,7 +77,8 @@ def test_what_nobody_said_is_rejected_with_its_reason(
 ) -> None:
     """A phantom taken for a turn makes the agent answer nobody."""
     gate = TranscriptGate("vi")
-    gate.agent_said("Your order left the warehouse this morning.", 0)
+    said = "Your order left the warehouse this morning."
+    gate.agent_said(said, said, 0)
     found = gate.judge(event, voice_ms=voice_ms, previous=(), over_agent=True, now=5_000_000)
     assert (found.reason if found is not None else None) == reason
 
@@ -118,6 +120,28 @@ def test_protected_sentences_are_heard_to_their_end() -> None:
     assert not voice.allowed("greeting", "Hello.")
     assert not voice.allowed("reply", "This call is recorded.")
     assert voice.allowed("reply", "Good.")
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "echo"),
+    [
+        ("en", "That is $2.50 for 24 items.", "that is two dollars fifty for twenty four items"),
+        ("en", "That is $2.50 for 24 items.", "That is $2.50 for 24 items"),
+        ("vi", "Dạ giá là 1.234.500đ ạ.", "giá là một triệu hai trăm ba mươi bốn nghìn năm trăm đồng"),
+        ("vi", "Đơn DH123456 giao ngày 24/11 ạ.", "giao ngày hai mươi bốn tháng mười một"),
+    ],
+)
+def test_an_echo_is_known_as_it_is_written_and_as_it_is_said(language: str, written: str, echo: str) -> None:
+    """Whisper writes figures or words as it likes; it heard the words."""
+    spoken = SpokenForm.of(language, SpeechSettings()).say(written).spoken
+    assert spoken != written
+    gate = TranscriptGate(language)
+    gate.agent_said(written, spoken, 0)
+    found = gate.judge(Transcript(1, echo), voice_ms=4000, previous=[], over_agent=True, now=1_000_000)
+    assert found is not None
+    assert found.reason == "echo"
+    other = Transcript(1, "Bao giờ thì tới nơi" if language == "vi" else "When will it be here then")
+    assert gate.judge(other, voice_ms=2000, previous=[], over_agent=True, now=1_000_000) is None
 
 
 def test_the_lines_echo_is_learned_and_a_louder_voice_passes() -> None:

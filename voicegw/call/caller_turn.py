@@ -38,9 +38,9 @@ class CallerTurn:
 
     # What the agent said before it
 
-    def agent_said(self, text: str) -> None:
+    def agent_said(self, text: str, spoken: str) -> None:
         """The caller hears this now: the answer is likely to fit it, and an echo would repeat it."""
-        self.gate.agent_said(text, self._floor.now)
+        self.gate.agent_said(text, spoken, self._floor.now)
         self.turns.end.expected = expected_from(text)
 
     def expect(self, slot: Slot | None) -> None:

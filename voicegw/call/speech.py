@@ -74,7 +74,7 @@ class Speech:
         # All of a filler has left before it: it will be heard to its end.
         floor.do(*floor.patience.end_filler(floor.now))
         floor.patience.stop(floor.now)
-        self._turn.agent_said(spoken.text)
+        self._turn.agent_said(spoken.text, spoken.said.spoken)
         if not reply.started:
             reply.started = True
             self._turn.committed = None

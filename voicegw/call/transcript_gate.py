@@ -57,11 +57,12 @@ class TranscriptGate:
 
     def __init__(self, language: str) -> None:
         self._language = language.partition("-")[0].lower()
-        self._own: deque[tuple[int, list[str]]] = deque(maxlen=MOST_OWN)
+        self._own: deque[tuple[int, list[str], list[str]]] = deque(maxlen=MOST_OWN)
 
-    def agent_said(self, text: str, now: int) -> None:
-        """A sentence of the agent sounds at `now`."""
-        self._own.append((now, words_of(text)))
+    def agent_said(self, text: str, spoken: str, now: int) -> None:
+        """A sentence of the agent sounds at `now`; `spoken` is how it is said, figures in words."""
+        written = words_of(text)
+        self._own.append((now, written, written if spoken == text else words_of(spoken)))
 
     def judge(
         self, event: Transcript, *, voice_ms: int, previous: Sequence[str], over_agent: bool, now: int
@@ -124,8 +125,10 @@ class TranscriptGate:
         """Return which share of `words` the agent has said lately, in that order."""
         if len(words) < ECHO_WORDS:
             return 0.0
-        own = [word for at, said in self._own if now - at <= OWN_WORDS_US for word in said]
-        return _common(words, own) / len(words)
+        lately = [(written, spoken) for at, written, spoken in self._own if now - at <= OWN_WORDS_US]
+        # Whisper writes an echoed "DH123456" as one word, as six figures, or as the words that it heard.
+        forms = ([word for pair in lately for word in pair[form]] for form in (0, 1))
+        return max(_common(words, own) for own in forms) / len(words)
 
 
 def _common(left: list[str], right: list[str]) -> int:
