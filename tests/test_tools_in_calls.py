@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from gateways import caller, running_gateway
+from gateways import Caller, Running, caller, running_gateway
 from test_process import process
 
 from voicegw.agents.shop import Shop
@@ -20,7 +20,7 @@ from voicegw.agents.webhook import Parameter, WebhookFile, WebhookTool
 from voicegw.call.call import Call
 from voicegw.rehearsal.provider import ScriptedProvider
 from voicegw.rehearsal.provider_server import ProviderServer
-from voicegw.rehearsal.script import Script, ScriptedReply, ToolCall
+from voicegw.rehearsal.script import Fault, Replies, Script, ScriptedReply, ToolCall
 from voicegw.store.journal import read_journal
 
 PERSONA = """
@@ -120,6 +120,145 @@ async def test_a_webhook_gets_key_secret_and_arguments(
     ((key, sent, authorization),) = booking.requests
     assert (sent, authorization) == ({"day": "Friday"}, "Bearer s3cret")
     assert len(key) == 32
+
+
+@asynccontextmanager
+async def at_the_desk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, llm: Replies = books_once, more: str = ""
+) -> AsyncIterator[tuple[Service, Running, Caller]]:
+    """A caller whose agent books at a real service, not idempotent; the service waits until `go_on`."""
+    monkeypatch.setenv("BOOK_KEY", "s3cret")
+    async with service() as booking:
+        personas = persona_folder(folder, booking.url, idempotent=False)
+        path = personas / "booker.toml"
+        path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+        async with (
+            running_gateway(
+                folder, Script(llm=llm, ms_per_char=2), persona__folders=str(personas)
+            ) as running,
+            caller(running.url) as someone,
+        ):
+            await someone.send("start", persona="booker")
+            await someone.event("ready")
+            yield booking, running, someone
+
+
+async def until_said(someone: Caller, word: str) -> str:
+    """The agent's next sentence with this word in it."""
+    while word not in (told := str((await someone.event("reply_text"))["text"])):
+        pass
+    return told
+
+
+def books_and_chats(messages: list[dict[str, Any]]) -> ScriptedReply:
+    """Books once; whatever else is said is talked about, and a result is told when it is seen."""
+    last = messages[-1]
+    if "booked" in str(messages) and "Result" not in str(messages):
+        return ScriptedReply("Result: it is booked.")
+    if "Friday" in str(last["content"]) and last["role"] == "user":
+        return ScriptedReply("", (ToolCall("book", '{"day": "Friday"}'),))
+    return ScriptedReply("I am still at it.")
+
+
+async def test_an_interruption_during_a_tool_loses_nothing_and_books_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was begun goes on; its result is told when there is a moment for it."""
+    async with at_the_desk(tmp_path, monkeypatch, books_and_chats) as (booking, _, someone):
+        await someone.send("text", text="Friday, please")
+        await booking.came.wait()
+        await someone.send("text", text="Are you there?")
+        assert await until_said(someone, "still") == "I am still at it."
+        await someone.event("speech_stopped")
+        booking.go_on.set()
+        assert await until_said(someone, "Result") == "Result: it is booked."
+    assert len(booking.requests) == len(booking.keys) == 1
+
+
+async def test_a_caller_who_comes_back_during_a_tool_hears_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call outlives its connection, and so does what it has begun."""
+    async with at_the_desk(tmp_path, monkeypatch) as (booking, running, someone):
+        ready = someone.events[0]
+        await someone.send("text", text="Friday, please")
+        await booking.came.wait()
+        someone.connection.transport.abort()
+        async with caller(f"{running.url}?resume_token={ready['resume_token']}") as again:
+            assert (await again.event("ready"))["resumed"]
+            booking.go_on.set()
+            assert "booked" in await until_said(again, "Result")
+    assert len(booking.requests) == 1
+
+
+@pytest.mark.parametrize("broken_at", [300, 700])
+async def test_an_answer_that_breaks_behind_a_tool_does_not_run_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_at: int
+) -> None:
+    """Even where the model, asked to go on, calls the tool once more."""
+
+    def forgetful(messages: list[dict[str, Any]]) -> ScriptedReply:
+        if messages[-1]["role"] == "tool" and len(messages) < 6:
+            return ScriptedReply("Result: it is booked. We are glad to see you on Friday at noon.")
+        if messages[-1]["role"] == "assistant":
+            return ScriptedReply("", (ToolCall("book", '{"day": "Friday"}'),))
+        return books_once(messages)
+
+    async with at_the_desk(tmp_path, monkeypatch, forgetful) as (booking, running, someone):
+        booking.go_on.set()
+        running.provider.fail("llm", Fault(reset_after=broken_at), after=1)
+        await someone.send("text", text="Friday, please")
+        await until_said(someone, "Result")
+        await someone.event("speech_stopped")
+        assert len(running.provider.received("llm")) >= 3
+    assert len(booking.requests) == 1
+
+
+async def test_the_same_tool_twice_at_once_is_one_booking_and_two_callers_are_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model stutters; two people who want the same are two people."""
+
+    def stutters(messages: list[dict[str, Any]]) -> ScriptedReply:
+        if messages[-1]["role"] == "tool":
+            return books_once(messages)
+        twice = (ToolCall("book", '{"day": "Friday"}', "a"), ToolCall("book", '{"day":  "Friday"}', "b"))
+        return ScriptedReply("", twice)
+
+    async with (
+        at_the_desk(tmp_path, monkeypatch, stutters) as (booking, running, first),
+        caller(running.url) as second,
+    ):
+        await second.send("start", persona="booker")
+        await second.event("ready")
+        for someone in (first, second):
+            await someone.send("text", text="Friday, please")
+        await booking.came.wait()
+        booking.go_on.set()
+        for someone in (first, second):
+            assert "booked" in await until_said(someone, "Result")
+    assert len(booking.requests) == len(booking.keys) == 2
+
+
+async def test_a_long_tool_is_not_waited_for_and_told_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent talks on; the result is the model's to tell, once nobody speaks."""
+    async with at_the_desk(tmp_path, monkeypatch, books_and_chats, "background = true\n") as (
+        booking,
+        _,
+        someone,
+    ):
+        await someone.send("text", text="Friday, please")
+        await booking.came.wait()
+        assert await until_said(someone, "still") == "I am still at it.", "while it runs"
+        await someone.event("speech_stopped")
+        await someone.send("text", text="How is the weather?")
+        await until_said(someone, "still")
+        await someone.event("speech_stopped")
+        booking.go_on.set()
+        assert await until_said(someone, "Result") == "Result: it is booked."
+    assert len(booking.requests) == 1
 
 
 @pytest.mark.parametrize(("idempotent", "sent"), [(True, 2), (False, 1)])
