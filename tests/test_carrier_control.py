@@ -24,12 +24,13 @@ from websockets.typing import Subprotocol
 
 from voicegw.audio.level import rms
 from voicegw.cli import app
+from voicegw.cli.dial import own_token
 from voicegw.config import load_settings
 from voicegw.errors import ConfigError
 from voicegw.rehearsal.bridges import BRIDGES
 from voicegw.server.audiosocket import AudioSocketPort
 from voicegw.server.rest import hang_up_request, transfer_request
-from voicegw.server.tokens import issue
+from voicegw.server.tokens import Tokens, issue
 
 OPERATOR = {"carriers__operator_token": "op-token"}
 CALL = "CA00000000000000000000000000000003"
@@ -150,6 +151,42 @@ async def test_a_transfer_is_done_by_rest_and_the_line_is_not_dead_meanwhile(tmp
     assert parse_qs(body) == {"Twiml": ["<Response><Dial>+15550111</Dial></Response>"]}
 
 
+async def test_an_operator_holds_a_call_and_the_agent_waits(tmp_path: Path) -> None:
+    """Whoever was put on hold is not asked whether they are there; and a forgotten hold ends."""
+    async with (
+        rest() as (_, url),
+        running_gateway(tmp_path, None, **twilio(url), limits__hold_s="1.5", limits__idle_s="0.2") as running,
+        signed_call(running) as connection,
+    ):
+        (session,) = running.gateway.sessions
+        hold = f"/v1/calls/{call_id(running)}/hold"
+        assert (await ask(running, hold))[0] == 200
+        bridge = BRIDGES["twilio"]()
+        heard: list[int] = []
+        async with asyncio.timeout(10):
+            async for message in connection:
+                heard += [rms(item) for item in bridge.take(message) if isinstance(item, bytes)]
+        # Noise behind what of the greeting was on its way: nothing was said in it.
+        assert all(5 < level < 200 for level in heard[-50:])
+        assert session.end_reason == "hold_too_long"
+
+
+async def test_a_call_on_hold_goes_on_where_it_was(tmp_path: Path) -> None:
+    """The greeting that the hold has cut in two is sent to its end, of which the mark behind it tells."""
+    async with controlled(tmp_path) as (_, running, connection):
+        (session,) = running.gateway.sessions
+        greeting = session.timeline.exchanges[0].sentences[0]
+        hold = f"/v1/calls/{call_id(running)}/hold"
+        assert (await ask(running, hold, {"on": True}))[0] == 200
+        assert session.timeline.held
+        assert greeting.ended_us is None
+        assert (await ask(running, hold, {"on": False}))[0] == 200
+        async with asyncio.timeout(10):
+            while json.loads(await connection.recv())["event"] != "mark":
+                pass
+        assert greeting.began_us is not None
+
+
 async def test_a_transfer_that_the_carrier_refuses_is_told(tmp_path: Path) -> None:
     """The agent must be able to say that it did not work."""
     async with controlled(tmp_path) as (carrier, running, _):
@@ -204,6 +241,15 @@ async def test_a_token_that_may_operate_commands_calls(tmp_path: Path) -> None:
         assert (await ask(running, "/v1/calls/none/hangup", token=caller))[0] == 403
         assert (await ask(running, "/v1/calls/none/hangup", token=operator))[0] == 404
         assert (await ask(running, "/v1/calls/none/hangup", token="op-token"))[0] == 401
+
+
+async def test_a_gateway_with_a_door_has_no_second_way_in(tmp_path: Path) -> None:
+    """A fixed token beside tokens that expire would be forgotten; `voicegw dial` makes its own."""
+    with pytest.raises(ConfigError, match="take one of both settings away"):
+        async with running_gateway(tmp_path, None, **OPERATOR, door__secret="s" * 40):
+            pass
+    settings = load_settings({}, None, {"door.secret": "s" * 40})
+    assert Tokens(settings.door).check(own_token(settings), "operate").name == "voicegw dial"
 
 
 def test_requests_have_the_form_of_each_carriers_interface(tmp_path: Path) -> None:

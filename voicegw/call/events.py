@@ -240,7 +240,7 @@ class CarrierBack:
 
 @dataclass(frozen=True, slots=True)
 class CallerHold:
-    """The caller holds the call: neither side is heard until they are back."""
+    """The caller holds the call, or an operator does: neither side is heard until they are back."""
 
     on: bool
 

@@ -98,16 +98,16 @@ def call(
 def dial(
     connection_id: Annotated[str, typer.Argument(help="MEDIA_WEBSOCKET_CONNECTION_ID of the channel.")],
     gateway: Annotated[str, typer.Option(help="Address of the gateway.")] = "http://127.0.0.1:8080",
-    token: Annotated[str, typer.Option(help="The operator's token; by default from the settings.")] = "",
+    token: Annotated[str, typer.Option(help="An operator's token; by default by the settings.")] = "",
     persona: Annotated[str, typer.Option(help="Agent that speaks.")] = "",
     caller: Annotated[str, typer.Option(help="Who is called, for the records.")] = "",
     called: Annotated[str, typer.Option(help="From which number, for the records.")] = "",
     json: JsonOption = False,
 ) -> None:
     """Have a running gateway connect to a channel that waits in Asterisk (WebSocket/INCOMING)."""
-    from voicegw.cli.dial import run_dial
+    from voicegw.cli.dial import own_token, run_dial
 
-    token = token or load_settings().carriers.operator_token
+    token = token or own_token(load_settings())
     raise typer.Exit(run_dial(connection_id, gateway, token, persona, caller, called, json))
 
 

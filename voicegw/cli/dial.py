@@ -6,7 +6,19 @@ import urllib.request
 
 import typer
 
+from voicegw.config import Settings
 from voicegw.errors import ConfigError, VoicegwError
+from voicegw.server.tokens import issue
+
+# A token for one request.
+TOKEN_S = 60.0
+
+
+def own_token(settings: Settings) -> str:
+    """Return a token for a gateway with the same settings; "" where they have none."""
+    if settings.door.secret:
+        return issue(settings.door, "voicegw dial", ["operate"], TOKEN_S)
+    return settings.carriers.operator_token
 
 
 def run_dial(
@@ -14,7 +26,10 @@ def run_dial(
 ) -> int:
     """Ask the gateway at `gateway` (an HTTP address) to dial. Raises ConfigError, VoicegwError."""
     if not token:
-        raise ConfigError("no operator token: --token, or VOICEGW_CARRIERS__OPERATOR_TOKEN")
+        raise ConfigError(
+            "no operator token: give --token, or the gateway's VOICEGW_DOOR__SECRET or "
+            "VOICEGW_CARRIERS__OPERATOR_TOKEN"
+        )
     told = {"connection_id": connection_id, "persona": persona, "caller": caller, "called": called}
     request = urllib.request.Request(
         f"{gateway.rstrip('/')}/v1/dial",

@@ -67,7 +67,7 @@ class LimitSettings(Group):
     idle_s: float = Field(10.0, gt=0, description="silence of the caller after which the agent checks in")
     check_ins: int = Field(2, ge=0, description="check-ins without an answer before the goodbye")
     patience_s: float = Field(8.0, gt=0, description="the caller waits at most this long before an apology")
-    hold_s: float = Field(600.0, gt=0, description="longest time for which the caller may hold the call")
+    hold_s: float = Field(600.0, gt=0, description="a call that is on hold for longer ends")
     failures: int = Field(3, ge=1, description="failed answers in a row before the goodbye")
     history_exchanges: int = Field(
         3, ge=0, description="exchanges (caller turn with its reply) the model is shown"

@@ -33,7 +33,10 @@ class CarriersSettings(Group):
         (), description="addresses or networks whose X-Forwarded-For and X-Forwarded-Host are believed"
     )
     operator_token: str = Field(
-        "", repr=False, description="token of those who dial and command calls by REST; empty: nobody may"
+        "",
+        repr=False,
+        description="token of those who dial and command calls by REST where `door.secret` is not set (else "
+        "tokens of scope operate); empty: nobody may",
     )
     messages_s: int = Field(
         200, ge=10, description="messages a second of one connection, over 10 s; more closes it (1008)"

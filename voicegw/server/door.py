@@ -37,8 +37,14 @@ class Door:
     """Made once per process, on its running loop."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raises ConfigError where two ways would lead in."""
         self._settings = settings
         self._door = settings.door
+        if self._door.secret and settings.carriers.operator_token:
+            raise ConfigError(
+                "carriers.operator_token: door.secret is set too, so operators bring tokens of scope operate "
+                "(voicegw token --scope operate); take one of both settings away"
+            )
         self.tokens = Tokens(self._door)
         self._loop = asyncio.get_running_loop()
         self._by_address: Counter[str] = Counter()

@@ -247,14 +247,14 @@ class Gateway:
 
     async def transfer(self, session: Session, target: str) -> bool:
         """Hand a caller over, who hears an open line meanwhile. Returns whether the carrier does."""
-        session.hold(True)
+        session.open_line(True)
         external_id = session.start.external_id
         done = session.say_transfer(target) or await self.control.transfer(
             session.carrier_name, external_id, target
         )
         session.transferred = session.transferred or done
         if not done:
-            session.hold(False)
+            session.open_line(False)
         return done
 
     def resume(self, token: str) -> Session:

@@ -86,17 +86,12 @@ class Peers:
             )
 
     def check_operator(self, authorization: str) -> None:
-        """Check the token of who commands calls. Raises Refused, also while there is none."""
+        """Check who commands calls where `door.secret` is not set. Raises Refused, also without a token."""
         if not self._settings.carriers.operator_token:
             raise Refused(HTTPStatus.FORBIDDEN, "Set VOICEGW_CARRIERS__OPERATOR_TOKEN to command calls.")
-        if not self.is_operator(authorization):
-            self._refuse("operator", "token", HTTPStatus.UNAUTHORIZED)
-
-    def is_operator(self, authorization: str) -> bool:
-        """True for the operator's own token, where there is one."""
-        token = self._settings.carriers.operator_token
         kind, _, given = authorization.partition(" ")
-        return bool(token) and kind.lower() == "bearer" and same(given.strip(), token)
+        if kind.lower() != "bearer" or not same(given.strip(), self._settings.carriers.operator_token):
+            self._refuse("operator", "token", HTTPStatus.UNAUTHORIZED)
 
     @staticmethod
     def _refuse(carrier: str, check: str, status: HTTPStatus) -> None:

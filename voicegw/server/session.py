@@ -250,14 +250,14 @@ class Session:
             case e.Dtmf():
                 self._voice.key(item)
             case e.CallerHold():
-                self._held_by_caller(item)
+                self._hold(item)
             case e.CallerText() | e.TransferEnded():
                 self._feed(item)
 
-    def _held_by_caller(self, event: e.CallerHold) -> None:
+    def _hold(self, event: e.CallerHold) -> None:
         now = self._now()
         self._feed(*self._speech.heard(now, at_once=True), event)
-        self._speech.held_by_caller(event.on, now)
+        self._speech.hold(event.on, now)
         self._wake()
 
     def _late_start(self, start: Start) -> None:
@@ -290,8 +290,13 @@ class Session:
         return carrier.name if carrier is not None else ""
 
     def hold(self, on: bool) -> None:
+        """Put the caller on hold, or take them back: as if they held the call, but the line sounds open."""
+        self._hold(e.CallerHold(on))
+        self.open_line(on)
+
+    def open_line(self, on: bool) -> None:
         """Let the caller hear an open line while nothing is said, or end that."""
-        self._speech.hold(on)
+        self._speech.open_line(on)
         self._wake()
 
     def press(self, digits: str) -> bool:

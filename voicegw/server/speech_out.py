@@ -98,7 +98,7 @@ class SpeechOut:
     def pump(self) -> None:
         """Send what is due now."""
         line, carrier = self._connection.line, self._connection.carrier
-        if line is None or carrier is None or self._held:
+        if line is None or carrier is None:
             return
         now = self._now()
         for item in self._mouth.due(now):
@@ -117,7 +117,7 @@ class SpeechOut:
 
     def next_due_us(self, now: int) -> int | None:
         """When `pump` has something to do again."""
-        return None if self._held else self._mouth.next_due_us(now)
+        return self._mouth.next_due_us(now)
 
     def heard(self, now: int, *, at_once: bool = False) -> list[e.Played]:
         """Return what is new of what the caller has heard; the recording has it then."""
@@ -179,7 +179,7 @@ class SpeechOut:
         self._mouth.resume(self._now())
         self.pump()
 
-    def held_by_caller(self, on: bool, now: int) -> None:
+    def hold(self, on: bool, now: int) -> None:
         """Nobody listens, or is back: what was sent but not heard is dropped at the other side, and kept."""
         if on is self._held:
             return
@@ -195,7 +195,7 @@ class SpeechOut:
         """The other side can take nothing at the moment, or can again."""
         self._mouth.block(on)
 
-    def hold(self, on: bool) -> None:
+    def open_line(self, on: bool) -> None:
         """Let the caller hear an open line while nothing is said, or end that."""
         self._mouth.hold(comfort_noise() if on else None)
         self.pump()
