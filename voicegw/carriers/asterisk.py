@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from voicegw.audio.format import AudioFormat
 from voicegw.call.mouth import LEAD_US, Player
-from voicegw.carriers.base import NOTHING, Flow, Inbound, Message, PlayedReport, Ready, Telephone
+from voicegw.carriers.base import NOTHING, Flow, Inbound, Message, Ready, Telephone
 from voicegw.carriers.fields import compact, identity, json_object, key, text, texts, whole
 from voicegw.carriers.held import HeldAudio
 from voicegw.carriers.marks import Marks
@@ -66,8 +66,7 @@ class Asterisk(Telephone):
         if event == "MEDIA_START":
             return self._started(found)
         if event in ("MEDIA_MARK_PROCESSED", "MEDIA_BUFFERING_COMPLETED"):
-            speech_id = self._marks.played(text(found.get("correlation_id")))
-            return () if speech_id is None else (PlayedReport(speech_id, None),)
+            return self._marks.played(found.get("correlation_id"))
         if event == "DTMF_END":
             return key(found.get("digit"))
         if event in ("MEDIA_XOFF", "MEDIA_XON"):

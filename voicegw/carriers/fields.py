@@ -4,6 +4,7 @@ import binascii
 import json
 from collections.abc import Mapping
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 from voicegw.call.events import Dtmf
 from voicegw.carriers.base import Start
@@ -90,6 +91,13 @@ def key(value: object) -> tuple[Dtmf, ...]:
     """A pressed key as an event; nothing for what is no key."""
     digit = text(value).strip().upper()
     return (Dtmf(digit),) if digit in KEYS else ()
+
+
+def parameter_elements(parameters: Mapping[str, str]) -> str:
+    """The `<Parameter>` elements by which TwiML, and TeXML after it, tell a stream of its call."""
+    return "".join(
+        f"<Parameter name={quoteattr(name)} value={quoteattr(value)}/>" for name, value in parameters.items()
+    )
 
 
 def base64_audio(value: object) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 
 from voicegw.audio.format import AudioFormat
 from voicegw.call.mouth import Player
-from voicegw.carriers.base import FAR_LEAD_US, NOTHING, Inbound, Message, PlayedReport, Telephone
+from voicegw.carriers.base import FAR_LEAD_US, NOTHING, Inbound, Message, Telephone
 from voicegw.carriers.fields import (
     base64_text,
     compact,
@@ -19,7 +19,6 @@ from voicegw.carriers.fields import (
     inner,
     json_object,
     key,
-    text,
     texts,
     whole,
 )
@@ -99,14 +98,9 @@ class Jambonz(Telephone):
         if found.get("event") == "dtmf":
             return key(found.get("dtmf"))
         data = inner(found, "data")
-        if found.get("type") == "mark":
-            played = data.get("event") != "cleared"
-            speech_id = self._marks.played(text(data.get("name"))) if played else None
-        elif found.get("type") == "playDone":
-            speech_id = self._marks.played(text(data.get("id")))
-        else:
-            speech_id = None
-        return () if speech_id is None else (PlayedReport(speech_id, None),)
+        if found.get("type") == "mark" and data.get("event") != "cleared":
+            return self._marks.played(data.get("name"))
+        return self._marks.played(data.get("id")) if found.get("type") == "playDone" else ()
 
     def known(self) -> Sequence[Inbound]:
         """No metadata: the address and the settings must do."""

@@ -5,6 +5,9 @@ says nothing about what was heard, and the clock alone tells (`call/mouth.py`, w
 lost).
 """
 
+from voicegw.carriers.base import PlayedReport
+from voicegw.carriers.fields import text
+
 
 class Marks:
     """Names marks and knows them again. One per connection."""
@@ -20,9 +23,9 @@ class Marks:
         """All that was sent is dropped: marks so far mean nothing any more."""
         self._generation += 1
 
-    def played(self, name: str) -> int | None:
-        """The sentence that a mark which came back says was played; None when it says nothing."""
-        generation, colon, speech_id = name.partition(":")
+    def played(self, name: object) -> tuple[PlayedReport, ...]:
+        """What a mark that came back tells: its sentence was played to its end; () when it tells nothing."""
+        generation, colon, speech_id = text(name).partition(":")
         if not colon or generation != f"g{self._generation}" or not speech_id.isascii():
-            return None
-        return int(speech_id) if speech_id.isdigit() and len(speech_id) < 10 else None
+            return ()
+        return (PlayedReport(int(speech_id), None),) if speech_id.isdigit() and len(speech_id) < 10 else ()

@@ -17,7 +17,6 @@ from voicegw.carriers.base import (
     HangUpRequest,
     Inbound,
     Message,
-    PlayedReport,
     Telephone,
 )
 from voicegw.carriers.fields import (
@@ -67,8 +66,7 @@ class Plivo(Telephone):
         if event == "start":
             return self._started(found)
         if event in ("playedStream", "played"):
-            speech_id = self._marks.played(text(found.get("name")))
-            return () if speech_id is None else (PlayedReport(speech_id, None),)
+            return self._marks.played(found.get("name"))
         if event == "dtmf":
             return key(inner(found, "dtmf").get("digit"))
         return (HangUpRequest("caller"),) if event == "stop" else ()

@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 
 from voicegw.audio.format import AudioFormat, Codec
 from voicegw.call.mouth import Player
-from voicegw.carriers.base import FAR_LEAD_US, HangUpRequest, Inbound, Message, PlayedReport, Telephone
+from voicegw.carriers.base import FAR_LEAD_US, HangUpRequest, Inbound, Message, Telephone
 from voicegw.carriers.byte_order import ByteOrderJudge
 from voicegw.carriers.fields import (
     base64_audio,
@@ -19,6 +19,7 @@ from voicegw.carriers.fields import (
     inner,
     json_object,
     key,
+    parameter_elements,
     text,
     texts,
     whole,
@@ -68,8 +69,7 @@ class Telnyx(Telephone):
         if event == "start":
             return self._started(inner(found, "start"))
         if event == "mark":
-            speech_id = self._marks.played(text(inner(found, "mark").get("name")))
-            return () if speech_id is None else (PlayedReport(speech_id, None),)
+            return self._marks.played(inner(found, "mark").get("name"))
         if event == "dtmf":
             return key(inner(found, "dtmf").get("digit"))
         return (HangUpRequest("caller"),) if event == "stop" else ()
@@ -145,12 +145,9 @@ class Telnyx(Telephone):
 
 def connect_texml(url: str, parameters: dict[str, str], codec: str, rate_hz: int) -> str:
     """The TeXML that connects a call to the stream at `url`, in RTP mode: its default is MP3 files."""
-    lines = "".join(
-        f"<Parameter name={quoteattr(name)} value={quoteattr(value)}/>" for name, value in parameters.items()
-    )
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
         f'<Response><Connect><Stream url={quoteattr(url)} track="inbound_track" codec="PCMU" '
         f'bidirectionalMode="rtp" bidirectionalCodec="{codec}" bidirectionalSamplingRate="{rate_hz}">'
-        f"{lines}</Stream></Connect><Hangup/></Response>"
+        f"{parameter_elements(parameters)}</Stream></Connect><Hangup/></Response>"
     )

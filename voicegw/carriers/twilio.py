@@ -15,7 +15,6 @@ from voicegw.carriers.base import (
     HangUpRequest,
     Inbound,
     Message,
-    PlayedReport,
     Telephone,
 )
 from voicegw.carriers.fields import (
@@ -26,6 +25,7 @@ from voicegw.carriers.fields import (
     inner,
     json_object,
     key,
+    parameter_elements,
     text,
     texts,
 )
@@ -62,8 +62,7 @@ class Twilio(Telephone):
         if event == "start":
             return self._started(found)
         if event == "mark":
-            speech_id = self._marks.played(text(inner(found, "mark").get("name")))
-            return () if speech_id is None else (PlayedReport(speech_id, None),)
+            return self._marks.played(inner(found, "mark").get("name"))
         if event == "dtmf":
             return key(inner(found, "dtmf").get("digit"))
         return (HangUpRequest("caller"),) if event == "stop" else ()
@@ -95,10 +94,8 @@ class Twilio(Telephone):
 
 def connect_twiml(url: str, parameters: dict[str, str]) -> str:
     """The TwiML that connects a call to the stream at `url`; behind it the call ends."""
-    lines = "".join(
-        f"<Parameter name={quoteattr(name)} value={quoteattr(value)}/>" for name, value in parameters.items()
-    )
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
-        f"<Response><Connect><Stream url={quoteattr(url)}>{lines}</Stream></Connect><Hangup/></Response>"
+        f"<Response><Connect><Stream url={quoteattr(url)}>"
+        f"{parameter_elements(parameters)}</Stream></Connect><Hangup/></Response>"
     )

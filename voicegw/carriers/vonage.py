@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from voicegw.audio.format import AudioFormat
 from voicegw.call.mouth import Player
-from voicegw.carriers.base import FAR_LEAD_US, HangUpRequest, Inbound, Message, PlayedReport, Telephone
+from voicegw.carriers.base import FAR_LEAD_US, HangUpRequest, Inbound, Message, Telephone
 from voicegw.carriers.fields import compact, identity, inner, json_object, key, text, texts, whole
 from voicegw.carriers.held import HeldAudio
 from voicegw.carriers.marks import Marks
@@ -39,8 +39,7 @@ class Vonage(Telephone):
         if event == "websocket:connected":
             return self._connected(found)
         if event == "websocket:notify":
-            speech_id = self._marks.played(text(inner(found, "payload").get("mark")))
-            return () if speech_id is None else (PlayedReport(speech_id, None),)
+            return self._marks.played(inner(found, "payload").get("mark"))
         if event == "websocket:dtmf":
             return key(found.get("digit", inner(found, "dtmf").get("digit")))
         return (HangUpRequest("caller"),) if event == "websocket:hangup" else ()
