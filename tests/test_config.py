@@ -103,6 +103,8 @@ def test_every_setting_can_be_set_by_its_variable() -> None:
     for dotted, field in setting_fields().items():
         name = dotted.partition(".")[2]
         text = odd.get(name) or texts[getattr(field.annotation, "__name__", "")]
+        if dotted.startswith("verdict."):
+            text = "1,2"
         assert loaded({variable_name(dotted): text})
 
 

@@ -148,6 +148,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the call was for the caller, told once at its end: "good", "fair" or "poor", with what says so."""
+
+    grade: str
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PhotoWanted:
     """The agent asks for a photo: it may be uploaded once at `url` (a path on the gateway)."""
 
@@ -169,5 +177,6 @@ Notice = (
     | Transfer
     | Callback
     | Outcome
+    | Verdict
     | PhotoWanted
 )

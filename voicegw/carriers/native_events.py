@@ -176,14 +176,6 @@ class Cost:
     usd: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How the call was for the caller."""
-
-    grade: str
-    reasons: tuple[str, ...] = ()
-
-
 SERVER_EVENTS: tuple[type, ...] = (
     Ready,
     notices.VoiceStarted,
@@ -199,6 +191,7 @@ SERVER_EVENTS: tuple[type, ...] = (
     notices.Transfer,
     notices.Callback,
     notices.Outcome,
+    notices.Verdict,
     notices.PhotoWanted,
     Pause,
     Resume,
@@ -207,7 +200,6 @@ SERVER_EVENTS: tuple[type, ...] = (
     Error,
     HangupNotice,
     Cost,
-    Verdict,
     notices.Recording,
 )
 

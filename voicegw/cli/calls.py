@@ -144,8 +144,39 @@ def _facts(row: Row, data: Path) -> list[tuple[str, str]]:
         ("ended by", row["ended_by"]),
         ("outcome", f"{row['outcome']}: {row['summary']}" if row["outcome"] else row["summary"]),
         ("verdict", verdict),
+        *_figures(row["verdict_detail"]),
         ("cost", f"{row['cost_usd']:.4f} USD" if row["cost_usd"] else ""),
         ("recording", str(recording) if recording else ""),
+    ]
+
+
+def _figures(detail: Row) -> list[tuple[str, str]]:
+    """What the verdict is made of, as far as it could be told."""
+    if not detail:
+        return []
+    causes = ", ".join(f"{owner.replace('_', ' ')} {ms}" for owner, ms in detail["causes_ms"].items() if ms)
+    p50, p95 = detail["gap_p50_ms"], detail["gap_p95_ms"]
+    gaps = "" if p50 is None else f"p50 {p50} ms, p95 {p95} ms; {detail['waited_ms']} ms in all: {causes}"
+    silence = detail["longest_silence_ms"]
+    owner = detail["longest_silence_owner"].replace("_", " ")
+    barge_in = detail["barge_in_stop_ms"]
+    over = f"{detail['talk_over_ms'] / 1000:.1f} s both at once, {detail['cut_offs']} times cut off"
+    if detail["barge_ins"]:
+        stopped = "" if barge_in is None else f", stopped {barge_in} ms after the voice at the latest"
+        over += f", {detail['barge_ins']} times interrupted{stopped}"
+    sides = [
+        f"{name} {side['level_db']} dBFS, {side['clipped_ppm']} ppm clipped"
+        for name in ("caller", "agent")
+        if (side := detail[name]) is not None
+    ]
+    if detail["echo"] is not None:
+        sides.append(f"echo {detail['echo']}")
+    return [
+        ("waits", gaps),
+        ("silence", f"{silence} ms at most ({owner})" if silence else ""),
+        ("talk", over),
+        ("unheard", f"{detail['unheard_words']} words" if detail["unheard_words"] else ""),
+        ("sound", "; ".join(sides)),
     ]
 
 

@@ -32,6 +32,7 @@ from voicegw.config.process import (
     LogSettings,
     ServerSettings,
     StoreSettings,
+    VerdictSettings,
 )
 from voicegw.config.providers import (
     HOLYSHEEP_URL,
@@ -68,6 +69,7 @@ __all__ = [
     "TelnyxSettings",
     "TurnSettings",
     "TwilioSettings",
+    "VerdictSettings",
     "VonageSettings",
     "load_settings",
     "setting_fields",

@@ -36,6 +36,26 @@ class StoreSettings(Group):
     keep_days: int = Field(0, ge=0, description="records, recordings, journals are kept so long; 0: for ever")
 
 
+class VerdictSettings(Group):
+    """From where on a figure makes a call fair, and from where on poor ("2000,3500"): docs/replay.md."""
+
+    gap_p95_ms: tuple[int, int] = Field((2000, 3500), description="the slowest answers (p95)")
+    longest_wait_ms: tuple[int, int] = Field((2500, 4000), description="longest wait without any sound")
+    cut_offs: tuple[int, int] = Field((1, 2), description="how often the caller was cut off")
+    barge_in_stop_ms: tuple[int, int] = Field((600, 1200), description="the agent stops after a voice")
+    false_interruptions: tuple[int, int] = Field((1, 3), description="how often it stopped for nothing")
+    word_error_rate: tuple[float, float] = Field((0.25, 0.5), description="where the words are known")
+    apologies: tuple[int, int] = Field((1, 2), description="prepared phrases in place of answers")
+    clipped_ppm: tuple[int, int] = Field((1000, 10_000), description="samples at the edge, in a million")
+
+    @field_validator("*")
+    @classmethod
+    def _is_in_order(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] <= value[1]:
+            raise ValueError("expected two numbers, the second one not below the first")
+        return value
+
+
 class DoorSettings(Group):
     """Who may call, and when one more call is too many: docs/security.md."""
 

@@ -29,6 +29,7 @@ from voicegw.config.process import (
     LogSettings,
     ServerSettings,
     StoreSettings,
+    VerdictSettings,
 )
 from voicegw.config.providers import HOLYSHEEP_URL, OPENAI_URL, ProviderSettings
 from voicegw.errors import Stage
@@ -55,6 +56,7 @@ class Settings(BaseSettings):
     speech_cache: SpeechCacheSettings = Field(default_factory=SpeechCacheSettings)
     persona: PersonaSettings = Field(default_factory=PersonaSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
+    verdict: VerdictSettings = Field(default_factory=VerdictSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     door: DoorSettings = Field(default_factory=DoorSettings)
     hook: HookSettings = Field(default_factory=HookSettings)

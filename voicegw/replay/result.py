@@ -15,6 +15,7 @@ from voicegw.errors import ConfigError
 from voicegw.replay.checks import Check, Placed, check, place
 from voicegw.replay.sample import Sample
 from voicegw.replay.virtual import Replayed
+from voicegw.verdict.sound import sound_of
 from voicegw.verdict.verdict import Verdict, judge
 from voicegw.verdict.words import alike
 
@@ -91,7 +92,11 @@ def result_of(sample: Sample, run: Replayed) -> CallResult:
     known = sample.file.reference and sample.file.turns and not run.untold
     said = sample.said if known else None
     verdict = judge(
-        run.timeline, caller=run.caller, agent=run.agent, said=said, missing_frames=run.missing_frames
+        run.timeline,
+        sound=sound_of(run.caller, run.agent),
+        said=said,
+        missing_frames=run.missing_frames,
+        thresholds=run.thresholds,
     )
     matches = run.matches
     return CallResult(

@@ -32,6 +32,7 @@ from voicegw.server.front import make_gateway
 from voicegw.server.gateway import Gateway
 from voicegw.store.journal import read_journal
 from voicegw.verdict.timeline import Timeline
+from voicegw.verdict.verdict import Thresholds
 
 FRAME_S = FRAME_US / 1e6
 # The clips of a persona are made before the first call, as in a gateway that has been up for a while.
@@ -82,6 +83,7 @@ class Replayed:
     journal: tuple[tuple[Event, int], ...] = ()
     missing_frames: int = 0
     untold: bool = False
+    thresholds: Thresholds | None = None
 
     @property
     def call_s(self) -> float:
@@ -210,6 +212,7 @@ class _Run:
             None if self.player is None else self.player.matches,
             () if self.recorder is None else tuple(self.recorder.takes),
             journal,
+            thresholds=Thresholds(**self.settings.verdict.model_dump()),
         )
 
 

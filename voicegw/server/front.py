@@ -34,6 +34,7 @@ from voicegw.server.recordings import recording_routes
 from voicegw.server.routes import NATIVE
 from voicegw.server.socket import CallSocket
 from voicegw.server.webhooks import handshake_of, webhook_routes
+from voicegw.verdict.verdict import Thresholds
 from voicegw.web.softphone import softphone_routes, static_files
 
 log = logging.getLogger(__name__)
@@ -223,7 +224,7 @@ async def make_gateway(
 
 def _keeping(settings: Settings) -> Keeping:
     try:
-        return Keeping(settings.store, settings.hook)
+        return Keeping(settings.store, settings.hook, Thresholds(**settings.verdict.model_dump()))
     except OSError as error:
         raise ConfigError(f"store.data_dir: {settings.store.data_dir}: {error.strerror}") from error
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from voicegw.agents.personas import Persona, load_personas, persona_for
-from voicegw.call.notices import Notice, Recording
+from voicegw.call.notices import Notice, Recording, Verdict
 from voicegw.carriers.base import Carrier, Start
 from voicegw.config import Settings
 from voicegw.errors import CarrierError, ConfigError, GatewayFull
@@ -35,7 +35,8 @@ from voicegw.server.voice_model import make_voice_model
 from voicegw.server.watch import LoopWatch
 from voicegw.store.journal import Journal
 from voicegw.store.recording import Tape
-from voicegw.store.records import about_call
+from voicegw.store.records import about_call, verdict_of
+from voicegw.verdict.verdict import Thresholds
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Gateway:
         self.settings = settings
         self.keeping = keeping
         self._versions = _versions(personas)
+        self._thresholds = Thresholds(**settings.verdict.model_dump())
         self.door = Door(settings)
         self.metrics = Metrics()
         self.metrics.registry.register(ProcessFigures(self))
@@ -198,7 +200,7 @@ class Gateway:
             resume_grace_s=self.settings.server.resume_grace_s,
             tape=tape,
             on_notice=self.metrics.notice,
-            last_words=lambda: self._last_words(call_id, tape),
+            last_words=lambda: self._last_words(session, tape),
         )
         self._sessions[token] = session
         self.metrics.begun(carrier.name)
@@ -209,11 +211,15 @@ class Gateway:
         run.add_done_callback(self._runs.discard)
         return session
 
-    def _last_words(self, call_id: str, tape: Tape | None) -> tuple[Notice, ...]:
-        if tape is None:
-            return ()
-        path = f"/recordings/{call_id}.flac"
-        return (Recording(self.links.sign(path, self.settings.server.link_s)),)
+    def _last_words(self, session: Session, tape: Tape | None) -> tuple[Notice, ...]:
+        words: list[Notice] = []
+        if tape is not None:
+            path = f"/recordings/{session.call_id}.flac"
+            words.append(Recording(self.links.sign(path, self.settings.server.link_s)))
+        verdict = verdict_of(session.call_id, session.timeline, self._thresholds)
+        if verdict is not None:
+            words.append(Verdict(verdict.grade, verdict.reasons))
+        return tuple(words)
 
     async def _run(
         self, session: Session, line: Line, carrier: Carrier, about: dict[str, str], tape: Tape | None

@@ -10,15 +10,17 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from voicegw.audio.pcm import FRAME_SAMPLES
 from voicegw.config import HookSettings, StoreSettings
 from voicegw.errors import StoreError
 from voicegw.server.after_call import AfterCall
 from voicegw.store.database import Database, database_url
 from voicegw.store.recording import Recorder, Tape
-from voicegw.store.records import CallRecord, record_of
+from voicegw.store.records import CallRecord, record_of, verdict_of
 from voicegw.store.retention import remove_older
 from voicegw.store.spool import Spool, read_waiting
 from voicegw.verdict.timeline import Timeline
+from voicegw.verdict.verdict import Thresholds
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +35,17 @@ RETENTION_S = 3600.0
 class Keeping:
     """Made once per process, on its running loop. Raises ConfigError, or OSError: nothing can be written."""
 
-    def __init__(self, settings: StoreSettings, hook: HookSettings | None = None) -> None:
+    def __init__(
+        self,
+        settings: StoreSettings,
+        hook: HookSettings | None = None,
+        thresholds: Thresholds | None = None,
+    ) -> None:
         self._settings = settings
+        self._thresholds = thresholds or Thresholds()
         self._hook = bool(hook and hook.url)
         self.data = Path(settings.data_dir)
-        self.spool = Spool(self.data)
+        self.spool = Spool(self.data, self._thresholds)
         self.database = Database(database_url(settings))
         self.recorder = Recorder(self.data / "recordings")
         self.database_up = False
@@ -74,10 +82,17 @@ class Keeping:
         whole = None
         if tape is not None:
             whole = await asyncio.wrap_future(tape.done)
-        record = record_of(
-            call_id, told, timeline, ended_by=ended_by, recording=whole.name if whole is not None else ""
-        )
-        await asyncio.to_thread(self.spool.end, record, hook=self._hook)
+        name = whole.name if whole is not None else ""
+
+        def keep() -> CallRecord:
+            sound = tape.sound if tape is not None else None
+            missing = tape.missing_samples // FRAME_SAMPLES if tape is not None else None
+            verdict = verdict_of(call_id, timeline, self._thresholds, sound, missing)
+            record = record_of(call_id, told, timeline, ended_by=ended_by, recording=name, verdict=verdict)
+            self.spool.end(record, hook=self._hook)
+            return record
+
+        record = await asyncio.to_thread(keep)
         self._news.set()
         self.hook_news.set()
         return record

@@ -19,6 +19,7 @@ import numpy as np
 import soundfile
 
 from voicegw.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE_HZ
+from voicegw.verdict.sound import Sound, SoundMeter
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +63,17 @@ class Tape:
         self._agent_end = -JOIN_SAMPLES
         self._masked = False
         self._closed = False
+        self.missing_samples = 0  # of the caller, that never came
 
     @property
     def done(self) -> "Future[Path | None]":
         """The file once it is whole; None when there is none."""
         return self._writer.done
+
+    @property
+    def sound(self) -> Sound | None:
+        """What both sides sounded like, once the file is whole."""
+        return self._writer.sound
 
     def hear(self, pcm: bytes, now: int) -> None:
         """The caller's next audio came."""
@@ -141,6 +148,7 @@ class Tape:
 
     def _fill(self, place: int, samples: int) -> None:
         self._caller.insert(place, samples)
+        self.missing_samples += samples
         self._caller_end += samples
         self._gap = None
 
@@ -161,6 +169,8 @@ class _Writer:
         self.path = path  # of the whole file
         self.part = path.with_name(path.name + ".part")
         self.done: Future[Path | None] = Future()
+        self.sound: Sound | None = None
+        self._meter = SoundMeter()
         self._file: soundfile.SoundFile | None = None
         self._failed = False
         self._written = 0  # samples
@@ -192,6 +202,7 @@ class _Writer:
                 self._file.close()
                 os.replace(self.part, self.path)
                 whole = self.path
+                self.sound = self._meter.sound()
         except (OSError, RuntimeError) as error:
             self._fail(error)
         self.done.set_result(whole)
@@ -209,6 +220,7 @@ class _Writer:
             if self._file is None:
                 self._file = _create(self.part)
             self._file.write(sound)
+            self._meter.add(sound[:, 0], sound[:, 1])
         except (OSError, RuntimeError) as error:
             self._fail(error)
         self._written += n

@@ -4,6 +4,7 @@ Knows no database: `spool.py` keeps records as JSON until `database.py` has them
 """
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -15,7 +16,11 @@ from pydantic import TypeAdapter
 from voicegw.call.call import Call
 from voicegw.store.journal import about, read_journal
 from voicegw.verdict.exchanges import STAGES, Exchange
+from voicegw.verdict.sound import Sound
 from voicegw.verdict.timeline import Timeline
+from voicegw.verdict.verdict import Thresholds, Verdict, figures, judge
+
+log = logging.getLogger(__name__)
 
 FORMAT = 2
 # The process ended before the call did, and the journal is all that is left of it.
@@ -149,8 +154,7 @@ def record_of(
     *,
     ended_by: str,
     recording: str,
-    verdict: str = "",
-    verdict_detail: Mapping[str, Any] | None = None,
+    verdict: Verdict | None = None,
 ) -> CallRecord:
     """Make the record of a call that is over. `told` is what `about_call` gave."""
     started = datetime.fromisoformat(told["started_at"])
@@ -181,8 +185,8 @@ def record_of(
         or _facts(turns, tools, transfers, ended_by),
         recording=recording,
         cost_usd=sum(turn.cost_usd for turn in turns),
-        verdict=verdict,
-        verdict_detail=dict(verdict_detail or {}),
+        verdict=verdict.grade if verdict is not None else "",
+        verdict_detail=figures(verdict) if verdict is not None else {},
         turns=turns,
         tools=tools,
         rungs=[
@@ -194,7 +198,22 @@ def record_of(
     )
 
 
-def record_of_journal(path: Path, recording: str) -> CallRecord | None:
+def verdict_of(
+    call_id: str,
+    timeline: Timeline,
+    thresholds: Thresholds,
+    sound: Sound | None = None,
+    missing_frames: int | None = None,
+) -> Verdict | None:
+    """Judge a call; None, with a line in the log, where that fails: no call suffers from being judged."""
+    try:
+        return judge(timeline, sound=sound, missing_frames=missing_frames, thresholds=thresholds)
+    except Exception:
+        log.exception("call %s could not be judged", call_id)
+        return None
+
+
+def record_of_journal(path: Path, recording: str, thresholds: Thresholds | None = None) -> CallRecord | None:
     """Close a call by its journal, whose process is gone; None when the journal tells nothing of a call.
 
     Raises ConfigError when the file is no journal.
@@ -207,7 +226,8 @@ def record_of_journal(path: Path, recording: str) -> CallRecord | None:
     for event, now in events:
         timeline.take(event, now, call.receive(event, now))
     ended_by = timeline.end_reason or KILLED
-    return record_of(path.stem, told, timeline, ended_by=ended_by, recording=recording)
+    verdict = verdict_of(path.stem, timeline, thresholds or Thresholds())
+    return record_of(path.stem, told, timeline, ended_by=ended_by, recording=recording, verdict=verdict)
 
 
 def _ms(us: int) -> int:

@@ -15,6 +15,7 @@ from voicegw.errors import ConfigError
 from voicegw.store.journal import lock
 from voicegw.store.recording import PART, repair
 from voicegw.store.records import CallRecord, load_record, record_of_journal
+from voicegw.verdict.verdict import Thresholds
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +27,9 @@ MOST_IN_MEMORY = 1000
 class Spool:
     """The spool of one data folder. Several processes may share it."""
 
-    def __init__(self, data: Path) -> None:
-        """Make the folders. Raises OSError."""
+    def __init__(self, data: Path, thresholds: Thresholds | None = None) -> None:
+        """Make the folders. `thresholds` are for calls that must be closed here. Raises OSError."""
+        self.thresholds = thresholds
         self.folder = data / "spool"
         self.journals = data / "journals"
         self.recordings = data / "recordings"
@@ -112,7 +114,7 @@ class Spool:
             # It ended, and was killed before the mark was gone.
             (self.folder / f"{call_id}{OPEN}").unlink(missing_ok=True)
             return
-        record = record_of_journal(journal, whole.name if whole.exists() else "")
+        record = record_of_journal(journal, whole.name if whole.exists() else "", self.thresholds)
         if record is None:
             (self.folder / f"{call_id}{OPEN}").unlink(missing_ok=True)
         else:

@@ -3,6 +3,7 @@
 Owners: `caller`, `turn_detection`, `stt`, `tools`, `llm`, `tts`, `filler`, `gateway`, `carrier`.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -70,9 +71,9 @@ def wait_of(
 ) -> Wait | None:
     """Return the wait of an exchange, or None where the caller did not wait.
 
-    `ended_us`: when the call ended, for an exchange without an answer. `heard_us`: when the caller's end
-    heard the answer, where that is known: what it is later than the frame left is the carrier's. Who held the
-    call (`held`) waits from when they were back.
+    `ended_us`: when the call ended or the caller spoke again, for an exchange without an answer. `heard_us`:
+    when the caller's end heard the answer, where that is known: what it is later than the frame left is the
+    carrier's. Who held the call (`held`) waits from when they were back.
     """
     since = exchange.last_word_us
     if since is None or exchange.number == 0:
@@ -122,9 +123,10 @@ def _pending(exchange: Exchange) -> str:
 def waits(timeline: Timeline) -> list[Wait]:
     """Return all waits of a call, in order."""
     end = timeline.ended_us if timeline.ended_us is not None else timeline.last_us
-    return [
-        w for exchange in timeline.exchanges if (w := wait_of(exchange, end, held=timeline.held)) is not None
-    ]
+    # Whoever goes on talking before any answer waits no longer for it.
+    ends = [x.voice_us if x.voice_us is not None else end for x in timeline.exchanges[1:]] + [end]
+    pairs = zip(timeline.exchanges, ends, strict=True)
+    return [w for x, until in pairs if (w := wait_of(x, until, held=timeline.held)) is not None]
 
 
 def silences(timeline: Timeline, waited: Sequence[Wait]) -> list[Silence]:
@@ -143,7 +145,10 @@ def silences(timeline: Timeline, waited: Sequence[Wait]) -> list[Silence]:
 
 
 def _owner(from_us: int, to_us: int, waited: Sequence[Wait]) -> str:
-    within = max(waited, key=lambda w: min(w.to_us, to_us) - max(w.from_us, from_us), default=None)
+    # Waits are in order: only those that overlap are looked at.
+    near = waited[bisect_right(waited, from_us, key=lambda w: w.to_us) :]
+    near = near[: bisect_left(near, to_us, key=lambda w: w.from_us)]
+    within = max(near, key=lambda w: min(w.to_us, to_us) - max(w.from_us, from_us), default=None)
     if within is None or (min(within.to_us, to_us) - max(within.from_us, from_us)) * 2 < to_us - from_us:
         return "caller"
     return within.owner
@@ -169,10 +174,14 @@ def _between(sounds: Sequence[Span], end: int) -> list[Span]:
 def overlap_us(left: Sequence[Span], right: Sequence[Span], end: int) -> int:
     """Return how long both sounded at once."""
     ours, theirs = _merged(left, end), _merged(right, end)
-    total = 0
-    for a in ours:
-        for b in theirs:
-            assert a.to_us is not None
-            assert b.to_us is not None
-            total += max(0, min(a.to_us, b.to_us) - max(a.from_us, b.from_us))
+    total, mine, its = 0, 0, 0
+    while mine < len(ours) and its < len(theirs):
+        a, b = ours[mine], theirs[its]
+        assert a.to_us is not None
+        assert b.to_us is not None
+        total += max(0, min(a.to_us, b.to_us) - max(a.from_us, b.from_us))
+        if a.to_us <= b.to_us:
+            mine += 1
+        else:
+            its += 1
     return total

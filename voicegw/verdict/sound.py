@@ -22,6 +22,7 @@ ECHO_LIKELY = 0.6
 LEAST_FRAMES = 100
 
 Frames = npt.NDArray[np.float64]
+Samples = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +33,86 @@ class Track:
     clipped_ppm: int
 
 
-def track(pcm: bytes) -> Track:
-    """Measure one side."""
-    samples = np.frombuffer(pcm, "<i2")
-    if not len(samples):
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What both sides of a call sound like. `echo`: see `echo`."""
+
+    caller: Track
+    agent: Track
+    echo: float
+
+
+def sound_of(caller: bytes, agent: bytes) -> Sound:
+    """Measure both sides (pcm)."""
+    meter = SoundMeter()
+    meter.add(np.frombuffer(caller, "<i2"), np.frombuffer(agent, "<i2"))
+    return meter.sound()
+
+
+class SoundMeter:
+    """Measures both sides while they are written; keeps a number a frame (1.5 MB in an hour), no sound."""
+
+    def __init__(self) -> None:
+        self._caller, self._agent = _Side(), _Side()
+
+    def add(self, caller: Samples, agent: Samples) -> None:
+        """Take the next samples of each side."""
+        self._caller.add(caller)
+        self._agent.add(agent)
+
+    def sound(self) -> Sound:
+        """What has been heard so far."""
+        ours, theirs = self._agent.rms, self._caller.rms
+        return Sound(self._caller.track(), self._agent.track(), echo(theirs, ours))
+
+
+class _Side:
+    def __init__(self) -> None:
+        self._rms: list[Frames] = []
+        self._rest = np.zeros(0, np.int16)
+        self._clipped = self._samples = 0
+
+    @property
+    def rms(self) -> Frames:
+        return np.concatenate(self._rms).astype(np.float64) if self._rms else np.zeros(0)
+
+    def add(self, samples: Samples) -> None:
+        self._samples += len(samples)
+        self._clipped += int(np.count_nonzero((samples >= FULL) | (samples <= -FULL)))
+        joined = np.concatenate((self._rest, samples)) if len(self._rest) else samples
+        whole = len(joined) - len(joined) % FRAME_SAMPLES
+        self._rest = joined[whole:].copy()
+        if whole:
+            self._rms.append(_rms(joined[:whole]).astype(np.float32))
+
+    def track(self) -> Track:
+        return _track(self.rms, self._clipped, self._samples)
+
+
+def _track(rms: Frames, clipped: int, samples: int) -> Track:
+    if not samples:
         return Track(-96.0, 0)
-    rms = frame_rms(pcm)
     talking = rms[rms > TALK_RMS]
     level = float(np.sqrt(np.mean(talking**2))) if len(talking) else 0.0
     level_db = 20 * np.log10(level / 32768) if level else -96.0
-    clipped = int(np.count_nonzero((samples >= FULL) | (samples <= -FULL)))
-    return Track(round(float(level_db), 1), round(clipped * 1_000_000 / len(samples)))
+    return Track(round(float(level_db), 1), round(clipped * 1_000_000 / samples))
 
 
 def frame_rms(pcm: bytes) -> Frames:
     """Return the level of each frame of 20 ms."""
-    whole = len(pcm) - len(pcm) % FRAME_BYTES
-    samples = np.frombuffer(pcm[:whole], "<i2").astype(np.float64).reshape(-1, FRAME_SAMPLES)
-    rms: Frames = np.sqrt(np.mean(samples**2, axis=1))
+    return _rms(np.frombuffer(pcm[: len(pcm) - len(pcm) % FRAME_BYTES], "<i2"))
+
+
+def _rms(samples: Samples) -> Frames:
+    rms: Frames = np.sqrt(np.mean(samples.astype(np.float64).reshape(-1, FRAME_SAMPLES) ** 2, axis=1))
     return rms
 
 
-def echo(caller: bytes, agent: bytes) -> float:
-    """Return how much the caller's line resembles what the agent just said: 0 to 1, by envelopes.
+def echo(theirs: Frames, ours: Frames) -> float:
+    """Return how much the caller's line resembles what the agent just said: 0 to 1, by levels of frames.
 
     Only stretches in which the agent sounds are looked at; ECHO_LIKELY tells what is likely one.
     """
-    ours, theirs = frame_rms(agent), frame_rms(caller)
     length = min(len(ours), len(theirs))
     ours, theirs = ours[:length], theirs[:length]
     talking = ours > TALK_RMS

@@ -1,17 +1,18 @@
 """The caller's experience of one call as figures, and one grade with its reasons.
 
-verdict = judge(timeline)                                    # any production call
-verdict = judge(timeline, caller=pcm, agent=pcm, said=[...]) # with its recording and what was really said
+verdict = judge(timeline)                                            # any call
+verdict = judge(timeline, sound=sound_of(caller, agent), said=[...]) # with its sound and what was really said
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 from voicegw.verdict.exchanges import Exchange
 from voicegw.verdict.gaps import Silence, Wait, overlap_us, silences, waits
-from voicegw.verdict.sound import ECHO_LIKELY, Track, echo, track
+from voicegw.verdict.sound import ECHO_LIKELY, Sound, Track
 from voicegw.verdict.timeline import Timeline
 from voicegw.verdict.words import unheard, word_error_rate
 
@@ -88,15 +89,15 @@ class Verdict:
 def judge(
     timeline: Timeline,
     *,
-    caller: bytes | None = None,
-    agent: bytes | None = None,
+    sound: Sound | None = None,
     said: Sequence[str] | None = None,
     missing_frames: int | None = None,
     thresholds: Thresholds | None = None,
 ) -> Verdict:
-    """Judge a call by its timeline; by its sound where `caller` and `agent` (pcm, one time line) are given.
+    """Judge a call by its timeline, and by its sound where that is known.
 
-    `said` are the caller's turns as they really were; `missing_frames` what the carrier did not bring.
+    A third of a millisecond for a call of a minute. `said` are the caller's turns as they really were;
+    `missing_frames` what the carrier did not bring.
     """
     waited = waits(timeline)
     quiet = silences(timeline, waited)
@@ -111,7 +112,7 @@ def judge(
         causes.update(wait.causes)
     end = timeline.ended_us if timeline.ended_us is not None else timeline.last_us
     understood = [x.text for x in timeline.exchanges if x.source == "voice"]
-    figures = Verdict(
+    found = Verdict(
         grade="good",
         reasons=(),
         exchanges=len(timeline.exchanges) - 1,
@@ -136,15 +137,23 @@ def judge(
         failures=dict(sorted(_failures(timeline).items())),
         tokens=sum(a.prompt_tokens + a.completion_tokens for x in timeline.exchanges for a in x.asked),
         cost_usd=_cost(timeline),
-        caller=None if caller is None else track(caller),
-        agent=None if agent is None else track(agent),
-        echo=None if caller is None or agent is None else echo(caller, agent),
+        caller=None if sound is None else sound.caller,
+        agent=None if sound is None else sound.agent,
+        echo=None if sound is None else sound.echo,
         missing_frames=missing_frames,
         end_reason=timeline.end_reason,
         waits=tuple(waited),
         silences=tuple(quiet),
     )
-    return graded(figures, thresholds or Thresholds())
+    return graded(found, thresholds or Thresholds())
+
+
+def figures(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as plain data, without its grade and the single waits and silences."""
+    found = asdict(verdict)
+    for name in ("grade", "waits", "silences"):
+        del found[name]
+    return found | {"reasons": list(verdict.reasons), "likely_echo": verdict.likely_echo}
 
 
 def graded(verdict: Verdict, thresholds: Thresholds) -> Verdict:
@@ -185,9 +194,9 @@ def cut_offs(timeline: Timeline) -> int:
     for which the agent did not stop (a cough, its own echo) do not count.
     """
     kept = {i.voice_us for x in timeline.exchanges for i in x.interruptions if i.outcome == "kept"}
-    onsets = [span.from_us for span in timeline.voice if span.from_us not in kept]
+    onsets = sorted(span.from_us for span in timeline.voice if span.from_us not in kept)
     return sum(
-        any(0 <= onset - x.began_us < SPOKEN_INTO_US for onset in onsets)
+        bisect_left(onsets, x.began_us + SPOKEN_INTO_US) > bisect_left(onsets, x.began_us)
         for x in timeline.exchanges
         if x.began_us is not None and x.source == "voice"
     )
