@@ -132,6 +132,7 @@ def run_show(settings: Settings, call_id: str, *, as_json: bool) -> int:
 
 def _facts(row: Row, data: Path) -> list[tuple[str, str]]:
     recording = data / "recordings" / row["recording"] if row["recording"] else None
+    bundle = data / "bundles" / row["call_id"]
     verdict = row["verdict"]
     if reasons := row["verdict_detail"].get("reasons"):
         verdict += f" ({'; '.join(str(reason) for reason in reasons)})"
@@ -147,6 +148,7 @@ def _facts(row: Row, data: Path) -> list[tuple[str, str]]:
         *_figures(row["verdict_detail"]),
         ("cost", f"{row['cost_usd']:.4f} USD" if row["cost_usd"] else ""),
         ("recording", str(recording) if recording else ""),
+        ("bundle", str(bundle) if bundle.is_dir() else ""),
     ]
 
 

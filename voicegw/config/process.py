@@ -30,6 +30,10 @@ class StoreSettings(Group):
 
     data_dir: str = Field("data", description="folder of journals and recordings; made when missing")
     record: bool = Field(True, description="record calls (stereo FLAC, caller left, agent right)")
+    bundles: bool = Field(
+        False, description="keep each call as a bundle too: recording, journal, providers' answers, settings"
+    )
+    bundle_mb: int = Field(50, ge=1, description="providers' answers of one call that are kept at most")
     database_url: str = Field(
         "", repr=False, description="database of call records: postgresql://…; empty: SQLite in `data_dir`"
     )

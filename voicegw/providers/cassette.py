@@ -14,10 +14,11 @@ import itertools
 import json
 import re
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 import httpx2
@@ -300,35 +301,75 @@ class CassetteRecorder:
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send a request on; see `ByteStreams.send`."""
-        route, key, frames = key_of(request)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        take = Take(route, key, frames=frames)
-        try:
-            response = await self._inner.send(request)
-        except ConnectionFailed as error:
-            take.broken = str(error)
-            self.takes.append(take)
-            raise
-        take.status = response.status
-        take.headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
-        return _Recording(response, take, began, self.takes)
+        return await _recorded(self._inner, request, self.takes.append)
 
     async def aclose(self) -> None:
         """Close what it records."""
         await self._inner.aclose()
 
 
+class TakeKeeper(Protocol):
+    """Who keeps the answers that one call was given."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether answers to what is asked now are to be kept."""
+        ...
+
+    def keep(self, take: Take) -> None:
+        """Take an answer that has come, or failed. Must not block."""
+        ...
+
+
+# Set in a call's own context: its requests, and no other's, are recorded for it.
+KEEPER: ContextVar[TakeKeeper | None] = ContextVar("voicegw_takes", default=None)
+
+
+class CallsRecorder:
+    """Passes the requests of a process on; the answers of a call that has a KEEPER are kept for it."""
+
+    def __init__(self, inner: ByteStreams) -> None:
+        self._inner = inner
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Send a request on; see `ByteStreams.send`."""
+        keeper = KEEPER.get()
+        if keeper is None or not keeper.wanted:
+            return await self._inner.send(request)
+        return await _recorded(self._inner, request, keeper.keep)
+
+    async def aclose(self) -> None:
+        """Close what it records."""
+        await self._inner.aclose()
+
+
+async def _recorded(inner: ByteStreams, request: HttpRequest, keep: Callable[[Take], None]) -> HttpResponse:
+    route, key, frames = key_of(request)
+    began = asyncio.get_running_loop().time()
+    take = Take(route, key, frames=frames)
+    try:
+        response = await inner.send(request)
+    except ConnectionFailed as error:
+        take.broken = str(error)
+        keep(take)
+        raise
+    take.status = response.status
+    take.headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
+    return _Recording(response, take, began, keep)
+
+
 class _Recording:
     """A response that is noted as it is read. One that nobody reads to its end is kept as far as it came."""
 
-    def __init__(self, response: HttpResponse, take: Take, began: float, takes: list[Take]) -> None:
+    def __init__(
+        self, response: HttpResponse, take: Take, began: float, keep: Callable[[Take], None]
+    ) -> None:
         self.status = response.status
         self.headers = response.headers
         self._response = response
         self._take = take
         self._at = began
-        self._takes = takes
+        self._keep_take = keep
         self._kept = False
 
     @property
@@ -361,10 +402,13 @@ class _Recording:
         if not self._kept:
             self._kept = True
             if self._take.chunks or self._take.broken:
-                self._takes.append(self._take)
+                self._keep_take(self._take)
 
 
 # Files
+
+# The first line of a cassette.
+HEAD = json.dumps({"cassette": FORMAT})
 
 
 def write_cassette(path: Path, takes: Sequence[Take], *, compact: bool = False) -> None:
@@ -372,9 +416,13 @@ def write_cassette(path: Path, takes: Sequence[Take], *, compact: bool = False) 
 
     Raises OSError.
     """
-    lines = [json.dumps({"cassette": FORMAT})]
-    lines += [json.dumps(_line(take, compact), ensure_ascii=False) for take in takes]
+    lines = [HEAD, *(take_line(take, compact=compact) for take in takes)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def take_line(take: Take, *, compact: bool = False) -> str:
+    """Return a take as its line of a cassette. `compact` takes 10 ms a second of speech."""
+    return json.dumps(_line(take, compact), ensure_ascii=False)
 
 
 def read_cassette(path: Path) -> list[Take]:

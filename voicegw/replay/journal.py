@@ -1,56 +1,15 @@
-"""A journal fed to a fresh `Call`: the same events must give the same commands.
-
-That is how a call of last week is looked at again, and how a change of the rules shows what it changes.
-Everything is compared as text, one line per event and per command, so that a difference can be read.
-"""
+"""Two replays of a journal compared, as text: how a change of the rules shows what it changes."""
 
 import hashlib
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from voicegw.call import commands as c
-from voicegw.call.call import Call
-from voicegw.call.events import Event
-from voicegw.store.journal import read_journal
+from voicegw.errors import ConfigError
+from voicegw.store.journal import read_digests
+from voicegw.store.steps import Step, first_other, lines, replay
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """An event, its time (us since the call began), and what the call said to do about it."""
-
-    event: Event
-    now: int
-    commands: tuple[c.Command, ...]
-
-
-def replay(path: Path) -> Iterator[Step]:
-    """Feed the journal at `path` to a fresh call.
-
-    Raises ConfigError when the file is no journal, RuntimeError where the rules themselves fail on it.
-    """
-    settings, events = read_journal(path)
-    call = Call(settings)
-    for event, now in events:
-        yield Step(event, now, tuple(call.receive(event, now)))
-
-
-def lines(steps: Iterable[Step]) -> Iterator[str]:
-    """Return each step as text: `12.340 Transcript {...}`, and indented below it each command."""
-    for step in steps:
-        yield f"{step.now / 1e6:.3f} {_line(step.event)}"
-        for command in step.commands:
-            yield f"    {_line(command)}"
-
-
-def _line(thing: Any) -> str:
-    fields = asdict(thing)
-    if isinstance(thing, c.Notify):
-        fields = {type(thing.notice).__name__: fields["notice"]}
-    # Sorted, so that nothing depends on the order in which a dict was filled.
-    return f"{type(thing).__name__} {json.dumps(fields, ensure_ascii=False, sort_keys=True)}"
+__all__ = ["Difference", "Kept", "Step", "compared", "digest", "first_difference", "lines", "replay"]
 
 
 def digest(steps: Iterable[Step]) -> str:
@@ -93,3 +52,43 @@ def first_difference(left: Iterable[str], right: Iterable[str], context: int = 3
                 tuple(theirs[at : at + context]),
             )
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A journal's events fed to the rules again. `found`: where they decide otherwise than `against` tells.
+
+    `against`: "text" (the commands are kept beside it), "digests" (in it), or "" (there was nothing yet).
+    """
+
+    steps: tuple[Step, ...]
+    against: str
+    found: Difference | None
+
+
+def compared(journal: Path, commands: Path) -> Kept:
+    """Replay a journal against its commands in the file `commands`, or else against its digests.
+
+    Raises ConfigError when a file cannot be read or is no journal.
+    """
+    try:
+        steps = tuple(replay(journal))
+        if commands.exists():
+            known = commands.read_text(encoding="utf-8").split("\n")[:-1]
+            return Kept(steps, "text", first_difference(known, lines(steps)))
+        if not read_digests(journal):
+            return Kept(steps, "", None)
+        return Kept(steps, "digests", _other(steps, first_other(journal, steps)))
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: {error.strerror}") from error
+
+
+def _other(steps: tuple[Step, ...], number: int | None) -> Difference | None:
+    """The difference at a step of which only a digest is known."""
+    if number is None:
+        return None
+    before = list(lines(steps[max(0, number - 3) : number]))
+    now = list(lines(steps[number : number + 1]))
+    line = sum(1 + len(step.commands) for step in steps[:number]) + 2
+    noted = ("(other commands; the journal has only their digest)",)
+    return Difference(line, (*before, now[0]), noted, tuple(now[1:]))

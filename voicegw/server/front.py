@@ -21,6 +21,7 @@ from voicegw.agents.personas import load_personas
 from voicegw.config import Settings
 from voicegw.errors import ConfigError, GatewayFull
 from voicegw.providers.build import build_providers
+from voicegw.providers.cassette import CallsRecorder
 from voicegw.providers.http import AiohttpStreams, ByteStreams
 from voicegw.server import uploads
 from voicegw.server.audiosocket import AudioSocketPort, announce_route
@@ -218,7 +219,10 @@ async def make_gateway(
     Raises ConfigError.
     """
     personas = load_personas(settings)
-    providers = build_providers(settings, streams or AiohttpStreams())
+    streams = streams or AiohttpStreams()
+    if keep and settings.store.bundles:
+        streams = CallsRecorder(streams)
+    providers = build_providers(settings, streams)
     return Gateway(settings, personas, providers, _keeping(settings) if keep else None)
 
 

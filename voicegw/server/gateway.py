@@ -16,7 +16,9 @@ from voicegw.config import Settings
 from voicegw.errors import CarrierError, ConfigError, GatewayFull
 from voicegw.observe.quantile import Recent
 from voicegw.providers.build import Providers
+from voicegw.providers.cassette import KEEPER
 from voicegw.server.admission import Admission
+from voicegw.server.bundling import CallBundle, about_bundle
 from voicegw.server.clips import Clips
 from voicegw.server.connection import Line
 from voicegw.server.door import Door, Guest
@@ -173,7 +175,7 @@ class Gateway:
         try:
             if self.keeping is not None:
                 tape = self.keeping.begin(call_id)
-            journal = Journal(path, call_id, persona.call, about)
+            journal = Journal(path, call_id, persona.call, about, digests=self.settings.store.bundles)
         except OSError as error:
             log.error("no journal can be written in %s: %s", path.parent, error.strerror)
             raise CarrierError(
@@ -203,9 +205,12 @@ class Gateway:
             last_words=lambda: self._last_words(session, tape),
         )
         self._sessions[token] = session
+        bundle: CallBundle | None = None
+        if self.keeping is not None and self.settings.store.bundles:
+            bundle = self.keeping.bundle(call_id, tape, path, about_bundle(about, persona, self.settings))
         self.metrics.begun(carrier.name)
         run = asyncio.get_running_loop().create_task(
-            self._run(session, line, carrier, about, tape), name=f"call {call_id}"
+            self._run(session, line, carrier, about, tape, bundle), name=f"call {call_id}"
         )
         self._runs.add(run)
         run.add_done_callback(self._runs.discard)
@@ -222,8 +227,15 @@ class Gateway:
         return tuple(words)
 
     async def _run(
-        self, session: Session, line: Line, carrier: Carrier, about: dict[str, str], tape: Tape | None
+        self,
+        session: Session,
+        line: Line,
+        carrier: Carrier,
+        about: dict[str, str],
+        tape: Tape | None,
+        bundle: CallBundle | None,
     ) -> None:
+        KEEPER.set(bundle)
         try:
             await session.run(lambda: session.attach(line, carrier))
         finally:
@@ -240,7 +252,7 @@ class Gateway:
             if self.traces is not None:
                 await asyncio.to_thread(self.traces.ended, session.call_id, about, session.timeline, reason)
             if self.keeping is not None:
-                await self.keeping.end(session.call_id, about, session.timeline, reason, tape)
+                await self.keeping.end(session.call_id, about, session.timeline, reason, tape, bundle)
 
     @property
     def sessions(self) -> tuple[Session, ...]:

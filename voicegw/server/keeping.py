@@ -9,11 +9,15 @@ import contextlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from voicegw.audio.pcm import FRAME_SAMPLES
 from voicegw.config import HookSettings, StoreSettings
 from voicegw.errors import StoreError
+from voicegw.providers.cassette import HEAD
 from voicegw.server.after_call import AfterCall
+from voicegw.server.bundling import CallBundle
+from voicegw.store.bundle import Bundles
 from voicegw.store.database import Database, database_url
 from voicegw.store.recording import Recorder, Tape
 from voicegw.store.records import CallRecord, record_of, verdict_of
@@ -48,6 +52,10 @@ class Keeping:
         self.spool = Spool(self.data, self._thresholds)
         self.database = Database(database_url(settings))
         self.recorder = Recorder(self.data / "recordings")
+        self.bundles: Bundles | None = None
+        if settings.bundles:
+            most_bytes = settings.bundle_mb * 2**20
+            self.bundles = Bundles(self.data / "bundles", most_bytes=most_bytes, head=HEAD)
         self.database_up = False
         self.delivered = 0  # records
         self.arrived = asyncio.Event()  # set whenever records have been delivered
@@ -68,7 +76,17 @@ class Keeping:
     def begin(self, call_id: str, *, record: bool = True) -> Tape | None:
         """Note that a call begins, before the caller is told; its tape, if it is recorded. Raises OSError."""
         self.spool.begin(call_id)
-        return self.recorder.tape(call_id) if self._settings.record and record else None
+        # A bundle has the recording in it.
+        recorded = self._settings.record or self._settings.bundles
+        return self.recorder.tape(call_id) if recorded and record else None
+
+    def bundle(
+        self, call_id: str, tape: Tape | None, journal: Path, about: Mapping[str, Any]
+    ) -> CallBundle | None:
+        """Begin the bundle of a call, where bundles are kept."""
+        if self.bundles is None or tape is None:
+            return None
+        return CallBundle(self.bundles.begin(call_id), tape, journal, about)
 
     async def end(
         self,
@@ -77,6 +95,7 @@ class Keeping:
         timeline: Timeline,
         ended_by: str,
         tape: Tape | None,
+        bundle: CallBundle | None = None,
     ) -> CallRecord:
         """Keep the record of a call that is over; returns when it is on the disk."""
         whole = None
@@ -93,6 +112,8 @@ class Keeping:
             return record
 
         record = await asyncio.to_thread(keep)
+        if bundle is not None:
+            await asyncio.to_thread(bundle.end, whole)
         self._news.set()
         self.hook_news.set()
         return record
@@ -109,6 +130,8 @@ class Keeping:
                 with contextlib.suppress(StoreError):
                     await self._deliver()
         await asyncio.to_thread(self.recorder.close)
+        if self.bundles is not None:
+            await asyncio.to_thread(self.bundles.close)
         await self.database.close()
 
     async def _run(self) -> None:

@@ -5,6 +5,7 @@ Knows what is asked of STT, LLM and TTS and what comes back; nothing of connecti
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, Protocol
@@ -70,11 +71,14 @@ class Requests:
         self._definitions = tuple(tool.definition for tool in persona.tools.values())
         self._sink = sink
         self._group: asyncio.TaskGroup | None = None
+        self._context = contextvars.Context()
         self._running: dict[tuple[Kind, int], asyncio.Task[None]] = {}
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Requests may be made from now on."""
         self._group = group
+        # What is known here of the call is known in all of its requests, whatever asks for them.
+        self._context = contextvars.copy_context()
 
     def stop(self) -> None:
         """Cancel what runs, and begin nothing any more; the group awaits it."""
@@ -99,7 +103,7 @@ class Requests:
             work.close()
             return
         key = (kind, number)
-        task = self._group.create_task(work)
+        task = self._group.create_task(work, context=self._context.copy())
         self._running[key] = task
         task.add_done_callback(lambda task: self._forget(key, task))
 

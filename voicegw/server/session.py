@@ -349,6 +349,8 @@ class Session:
                     self._vault.forget_keys()
                 self._journal.write(event, now)
                 commands = self._call.receive(event, now)
+                if commands:
+                    self._journal.decided(commands)
                 self.timeline.take(event, now, commands)
                 for command in commands:
                     _DO[type(command)](self, command)
@@ -448,6 +450,8 @@ class Session:
             for event in last:
                 self._journal.write(event, now)
                 commands = self._call.receive(event, now)
+                if commands:
+                    self._journal.decided(commands)
                 self.timeline.take(event, now, commands)
                 for command in commands:
                     if type(command) is c.Notify:

@@ -8,13 +8,15 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
+from voicegw.call.commands import Command
 from voicegw.call.events import Event
 from voicegw.call.settings import CallSettings
 from voicegw.errors import ConfigError
@@ -35,12 +37,20 @@ class Journal:
     """Writes one call's journal. Every write goes to the operating system whole lines at a time."""
 
     def __init__(
-        self, path: Path, call_id: str, settings: CallSettings, about: Mapping[str, str] | None = None
+        self,
+        path: Path,
+        call_id: str,
+        settings: CallSettings,
+        about: Mapping[str, str] | None = None,
+        *,
+        digests: bool = False,
     ) -> None:
         """Create the file, lock it while this process lives, and write its first line. Raises OSError.
 
-        `about` is for whoever finds the journal: when the call began, over which carrier, with whom.
+        `about` is for whoever finds the journal: when the call began, over which carrier, with whom. With
+        `digests` it also tells what the call said to do, so that this can be compared later.
         """
+        self._digests = digests
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
@@ -62,6 +72,11 @@ class Journal:
         self._append(_line(event, now))
         if self._size >= BUFFER_CHARS:
             self.flush()
+
+    def decided(self, commands: Sequence[Command]) -> None:
+        """Note a digest of what the call said to do about the last event."""
+        if self._digests:
+            self._append(f'{{"c":{digest_of(commands)}}}')
 
     def _append(self, line: str) -> None:
         self._lines.append(line)
@@ -106,6 +121,11 @@ class Journal:
             self.flush()
         finally:
             os.close(self._file)
+
+
+def digest_of(commands: Sequence[Command]) -> int:
+    """Return a number (CRC-32) that is the same for the same commands."""
+    return zlib.crc32(repr(tuple(commands)).encode(errors="backslashreplace"))
 
 
 def _line(event: Event, now: int) -> str:
@@ -169,10 +189,21 @@ def read_journal(path: Path) -> tuple[CallSettings, Iterator[tuple[Event, int]]]
     return settings, _events(path, lines)
 
 
+def read_digests(path: Path) -> list[int]:
+    """Return the digests of all commands in a journal, in order: none where they were not kept."""
+    found = []
+    for line in path.read_bytes().split(b"\n"):
+        if line.startswith(b'{"c":') and line.endswith(b"}"):
+            found.append(int(line[5:-1]))
+    return found
+
+
 def _events(path: Path, lines: list[bytes]) -> Iterator[tuple[Event, int]]:
     for number, line in enumerate(lines[1:], start=2):
         try:
             found = json.loads(line)
+            if "c" in found:
+                continue
             now, kind = found.pop("t"), _EVENTS[found.pop("e")]
             event = kind(**found)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:

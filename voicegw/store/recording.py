@@ -71,6 +71,11 @@ class Tape:
         return self._writer.done
 
     @property
+    def masked(self) -> bool:
+        """Whether something sensitive is being said, which nothing may keep."""
+        return self._masked
+
+    @property
     def sound(self) -> Sound | None:
         """What both sides sounded like, once the file is whole."""
         return self._writer.sound
