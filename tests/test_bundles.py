@@ -1,15 +1,19 @@
 """Bundles: a production call kept whole, and run again as it was."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 import soundfile
-from gateways import Running, kept_gateway
+from gateways import Running, caller, kept_gateway
 from test_calls_command import typed
 from test_records import delivered
+from typer.testing import CliRunner
 
-from voicegw.rehearsal.script import Script
+from voicegw.cli import app
+from voicegw.errors import ConfigError
+from voicegw.rehearsal.script import Script, ScriptedReply, ToolCall
 from voicegw.replay.live import replay_live
 from voicegw.replay.sample import read_sample
 from voicegw.store.bundle import Bundles
@@ -93,8 +97,113 @@ async def test_who_is_forgotten_leaves_no_bundle(tmp_path: Path) -> None:
     caller = "sample:human-command"
     head = (bundle / "journal.jsonl").read_text("utf-8")
     assert caller in head
-    import asyncio
-
     out = await asyncio.to_thread(typed, tmp_path, "forget", caller, "--yes")
     assert "1 calls removed" in out
     assert not bundle.exists()
+
+
+def replayed(*arguments: str, exit_code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["replay", *arguments], catch_exceptions=False)
+    assert result.exit_code == exit_code, result.output
+    return result.stdout
+
+
+async def kept_call(folder: Path) -> Path:
+    async with kept_gateway(folder, SCRIPT, store__bundles="true") as running:
+        return await spoken_call(running)
+
+
+def test_a_bundle_is_replayed_as_it_is(tmp_path: Path) -> None:
+    """A call of last night, in this version, with the answers of last night: the same call."""
+    bundle = asyncio.run(kept_call(tmp_path))
+    (line,) = replayed(str(bundle), "--json").splitlines()[:1]
+    result = json.loads(line)
+    assert result["sample"] == bundle.name
+    assert result["passed"]
+    (turn,) = result["turns"]
+    assert (turn["understood"], turn["answer"]) == ("go forward ten meters", "I am going forward now.")
+    assert result["matches"][2] == 0  # nothing was asked that is not on the cassette
+    whats = [check["what"] for check in result["checks"] if check["where"] == "journal"]
+    assert whats == ["the same commands"]
+    # In its folder, among others; and with something changed, compared with how it was.
+    assert "1 calls" in replayed(str(tmp_path / "bundles"))
+    slower = ("turns.min_end_ms=1500", "turns.end_ms=1500", "turns.acoustic_end_ms=1500")
+    out = replayed(str(bundle), *(part for each in slower for part in ("--set", each)))
+    assert "what is different" in out
+    assert "gap_ms" in out
+
+
+def test_a_bundle_whose_rules_decide_otherwise_now_shows_where(tmp_path: Path) -> None:
+    """Commands that nobody gave then stand in the result with what came before them."""
+    bundle = asyncio.run(kept_call(tmp_path))
+    commands = bundle / "commands.txt"
+    commands.write_text(commands.read_text("utf-8").replace("going forward", "going back", 1), "utf-8")
+    out = replayed(str(bundle), exit_code=1)
+    assert "journal: the same commands: expected the same, got line" in out
+    assert "going back" in out
+    # The journal alone has digests: they tell the event, if not what was decided then.
+    journal = bundle / "journal.jsonl"
+    commands.unlink()
+    assert "the same commands" in replayed(str(journal))
+    lines = journal.read_text("utf-8").splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith('{"c":'))
+    lines[at] = '{"c":1}'
+    journal.write_text("\n".join([*lines, ""]), "utf-8")
+    out = replayed(str(journal), exit_code=1)
+    assert "only their digest" in out
+    assert "CallStarted" in out
+
+
+def test_tools_give_what_they_gave_and_do_not_run_again(tmp_path: Path) -> None:
+    """Whoever replays a call must not cancel somebody's order a second time."""
+    calls = (ToolCall("get_order_status", '{"order_id": "DH123456"}'),)
+    script = Script(llm=(ScriptedReply(tool_calls=calls), "It is on its way."), first_token_ms=50)
+
+    async def call() -> Path:
+        async with kept_gateway(
+            tmp_path, script, store__bundles="true", persona__default="support"
+        ) as running:
+            async with caller(running.url) as someone:
+                await someone.send("start")
+                await someone.event("speech_stopped")
+                await someone.send("text", text="Where is my order DH123456?")
+                await someone.event("latency")
+                await someone.event("speech_stopped")
+                await someone.send("hangup")
+                await someone.closed()
+            await delivered(running.gateway.keeping, 1)
+            await running.gateway.drain()
+        (bundle,) = (tmp_path / "bundles").iterdir()
+        return bundle
+
+    bundle = asyncio.run(call())
+    journal = bundle / "journal.jsonl"
+    told = next(line for line in journal.read_text("utf-8").splitlines() if '"ToolResult"' in line)
+    # A result that no shop of this machine could give.
+    other = json.loads(told) | {"content": '{"status": "eaten by a whale"}'}
+    journal.write_text(journal.read_text("utf-8").replace(told, json.dumps(other)), "utf-8")
+    (bundle / "commands.txt").unlink()
+    (line,) = replayed(str(bundle), "--json", "--record", exit_code=1).splitlines()[:1]
+    result = json.loads(line)
+    (turn,) = result["turns"]
+    assert turn["tools"] == [["get_order_status", '{"order_id": "DH123456"}']]
+    assert turn["answer"] == "It is on its way."
+    assert [c["what"] for c in result["checks"] if not c["ok"]] == ["the same commands"]
+
+
+def test_a_sample_drafted_from_a_bundle_has_its_cassette_and_passes(tmp_path: Path) -> None:
+    """From a bad night to a sample that stays: no provider is asked for it."""
+    bundle = asyncio.run(kept_call(tmp_path))
+    drafts = tmp_path / "drafts"
+    out = replayed(str(drafts), "--from-call", bundle.name, "--set", f"store.data_dir={tmp_path}")
+    assert "with 1 turns" in out
+    assert (drafts / f"{bundle.name}.cassette.jsonl").exists()
+    assert "1 calls" in replayed(str(drafts))
+
+
+def test_a_folder_that_is_no_whole_bundle_is_told(tmp_path: Path) -> None:
+    """A copy that lost its recording on the way."""
+    bundle = asyncio.run(kept_call(tmp_path))
+    (bundle / "recording.flac").unlink()
+    with pytest.raises(ConfigError, match=r"no whole bundle: recording\.flac is missing"):
+        replayed(str(bundle))

@@ -15,11 +15,13 @@ from rich.text import Text
 from voicegw.errors import ConfigError
 from voicegw.providers.cassette import write_cassette
 from voicegw.replay.batch import Done, replay_all
+from voicegw.replay.bundles import as_it_was, bundle_sample
 from voicegw.replay.junit import junit
 from voicegw.replay.result import CallResult, Comparison, compare, read_baseline, to_json, write_baseline
 from voicegw.replay.sample import find_samples
 from voicegw.replay.sweep import Point, grid, plot, point_of
 from voicegw.replay.virtual import Options
+from voicegw.store.bundle import ABOUT
 
 GRADES = {"good": "green", "fair": "yellow", "poor": "red"}
 
@@ -94,7 +96,11 @@ def _progress(console: Console, title: str, total: int) -> Iterator[Callable[[Do
 
 
 def _baselines(paths: Sequence[Path]) -> dict[Path, CallResult]:
-    return {path: read_baseline(base) for path in paths if (base := _baseline(path)).exists()}
+    found = {path: read_baseline(base) for path in paths if (base := _baseline(path)).exists()}
+    for path in paths:
+        if path.name == ABOUT and path not in found:
+            found[path] = as_it_was(bundle_sample(path.parent))
+    return found
 
 
 def _baseline(path: Path) -> Path:
@@ -143,7 +149,8 @@ def _tell(
         for done in dones:
             _tell_failed(console, done.result)
         for path, comparison in compared.items():
-            _tell_changes(console, path.stem, comparison)
+            name = path.parent.name if path.name == ABOUT else path.stem
+            _tell_changes(console, name, comparison)
         if wanted.repeat > 1:
             _tell_rates(console, dones)
     _tell_sum(console, dones)

@@ -6,15 +6,17 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
 from voicegw.errors import VoicegwError
+from voicegw.replay.bundles import bundle_sample, journal_check
 from voicegw.replay.live import Network, replay_live
 from voicegw.replay.result import CallResult, result_of
 from voicegw.replay.sample import Sample, read_sample
 from voicegw.replay.virtual import Options, Replayed, replay_virtual
+from voicegw.store.bundle import ABOUT
 from voicegw.verdict.timeline import Timeline
 from voicegw.verdict.verdict import judge
 
@@ -31,7 +33,7 @@ class Done:
 
 def replay_one(path: Path, options: Options, keep_run: bool = False) -> Done:
     """Replay one sample. What goes wrong with it is in the result; a wrong file is raised (ConfigError)."""
-    sample = read_sample(path)
+    sample = bundle_sample(path.parent) if path.name == ABOUT else read_sample(path)
     began = time.process_time()
     try:
         with _quiet_logs():
@@ -42,6 +44,8 @@ def replay_one(path: Path, options: Options, keep_run: bool = False) -> Done:
         cpu_s = time.process_time() - began
         return Done(sample, broken(sample, f"{type(error).__name__}: {error}"), cpu_s)
     result = result_of(sample, run)
+    if sample.bundle is not None:
+        result = replace(result, checks=(*result.checks, journal_check(sample)))
     return Done(sample, result, time.process_time() - began, run if keep_run else None)
 
 

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from voicegw.errors import ConfigError
+from voicegw.store.bundle import ABOUT
 
 # What soundfile reads, and what ffmpeg must.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".ulaw")
@@ -176,13 +177,14 @@ class SampleFile(Part):
 
 
 class Sample(Part):
-    """A sample call that was read: its name, its files, its description."""
+    """A sample call that was read: its name, its files, its description; `bundle`: the call it was."""
 
     name: str
     path: Path
     audio: Path | None
     cassette: Path | None
     file: SampleFile
+    bundle: Path | None = None
 
     @property
     def persona(self) -> str:
@@ -257,17 +259,17 @@ def _line(node: Any, place: Any) -> int:
 
 
 def find_samples(paths: list[Path]) -> list[Path]:
-    """Return the YAML files of all samples at `paths` (files and folders), sorted, each once.
+    """Return the YAML files of all samples at `paths`, and the `bundle.json` of bundles, sorted, each once.
 
     Raises ConfigError where there are none.
     """
     found: set[Path] = set()
     for path in paths:
         if path.is_dir():
-            yamls = {p for p in path.rglob("*.yaml") if _is_sample(p)}
-            if not yamls:
-                raise ConfigError(f"{path}: there is no sample call (*.yaml with `turns`) in it")
-            found |= yamls
+            inside = {p for p in path.rglob("*.yaml") if _is_sample(p)} | set(path.rglob(ABOUT))
+            if not inside:
+                raise ConfigError(f"{path}: there is no sample call (*.yaml with `turns`) or bundle in it")
+            found |= inside
         elif path.suffix in (".yaml", ".yml") and path.exists():
             found.add(path)
         elif path.exists() and path.with_suffix(".yaml").exists():

@@ -23,6 +23,7 @@ from voicegw.rehearsal.channel import Channel
 from voicegw.rehearsal.clock import run_virtual
 from voicegw.replay.answers import scripted_provider
 from voicegw.replay.callers import Prepared, prepare
+from voicegw.replay.kept_agent import kept_agent
 from voicegw.replay.phone import LineEcho, Phone, Told
 from voicegw.replay.sample import Sample
 from voicegw.replay.waiting import AwaitedStreams, ModelElsewhere, run_waiting
@@ -105,7 +106,16 @@ def replay_virtual(
     recorder = CassetteRecorder(streams) if options.recording else None
     with tempfile.TemporaryDirectory(prefix="voicegw-replay-") as folder:
         settings = settings_of(sample, options, Path(folder))
-        run = _Run(sample, settings, recorder or streams, wire, prepared, player, recorder)
+        run = _Run(
+            sample,
+            settings,
+            recorder or streams,
+            wire,
+            prepared,
+            player,
+            recorder,
+            options.persona is not None,
+        )
         drive = run_waiting if options.providers == "live" or options.llm else run_virtual
         return drive(run.run(Native))
 
@@ -129,7 +139,9 @@ def _streams(
 def settings_of(sample: Sample, options: Options, folder: Path) -> Settings:
     """The settings of a replay. Nothing of the environment has a say in them unless providers are live."""
     own = {name: _text(value) for name, value in sample.file.settings.items()}
-    fixed = {"store.data_dir": str(folder), "persona.default": sample.persona}
+    fixed = {"store.data_dir": str(folder)}
+    if sample.bundle is None:
+        fixed["persona.default"] = sample.persona
     if sample.file.persona.endswith(".toml"):
         own_persona = sample.path.parent / sample.file.persona
         fixed |= {"persona.folders": str(own_persona.parent), "persona.default": _named(own_persona)}
@@ -164,6 +176,7 @@ class _Run:
     prepared: Prepared
     player: CassettePlayer | None
     recorder: CassetteRecorder | None
+    other_persona: bool = False
 
     async def run(self, carrier: Callable[[], Carrier]) -> Replayed:
         gateway = await make_gateway(self.settings, self.streams)
@@ -184,6 +197,15 @@ class _Run:
     def _seed(self, gateway: Gateway) -> None:
         """Give the agent the history that the sample brings."""
         persona = gateway.personas[self.settings.persona.default]
+        if (bundle := self.sample.bundle) is not None:
+            was = kept_agent(bundle, self.settings)
+            if self.other_persona:
+                was = replace(persona, tools={**persona.tools, **was.tools})
+            elif was.call.usual_wait_ms:
+                for _ in range(20):
+                    gateway.waits.add(was.call.usual_wait_ms)
+            gateway.personas = {persona.name: was}
+            return
         history = tuple((x.caller, x.agent) for x in self.sample.file.history)
         gateway.personas = {persona.name: replace(persona, call=replace(persona.call, history=history))}
         # Nothing is kept for another start, and to write it would cost a twentieth of the time.
