@@ -44,7 +44,7 @@ def as_it_was(sample: Sample) -> CallResult:
     call, events = read_journal(sample.bundle / JOURNAL)
     journal = tuple(events)
     samples, _ = soundfile.read(sample.bundle / RECORDING, dtype="int16", always_2d=True)
-    sides = [np.ascontiguousarray(samples[:, side]).astype("<i2").tobytes() for side in (0, 1)]
+    caller, agent = (np.ascontiguousarray(samples[:, side]).astype("<i2").tobytes() for side in (0, 1))
     timeline = play_journal(call, journal)
     turns = sample.file.turns
     at = [x.last_word_us or x.turn_over_us or 0 for x in timeline.exchanges[1:] if x.source != "voice"]
@@ -57,7 +57,8 @@ def as_it_was(sample: Sample) -> CallResult:
     ]
     run = Replayed(
         timeline,
-        *sides,
+        caller,
+        agent,
         tuple(start for start, _ in places),
         tuple(end for _, end in places),
         (),
