@@ -300,17 +300,6 @@ async def test_after_the_call_it_can_be_played_saved_and_made_again(browser: Bro
         assert sum(e["type"] == "ready" for e in wire.heard) == 2
 
 
-async def test_a_sample_caller_holds_a_conversation(browser: Browser, tmp_path: Path) -> None:
-    """Who has no microphone can still watch a call: each of its turns waits for the agent's answer."""
-    async with softphone(browser, tmp_path) as (page, wire):
-        await page.click("#sample")
-        await page.locator("#happenings", has_text="turn 2 of 5").wait_for()
-        await page.locator(".turn.caller:not(.partial)").nth(1).wait_for()
-        order = [e["type"] for e in wire.heard if e["type"] == "speech_stopped" or e.get("status") == "final"]
-        assert order[:3] == ["speech_stopped", "transcript", "speech_stopped"]
-        await page.click("#hang-up")
-
-
 async def test_the_resampler_keeps_the_voice_and_nothing_else(browser: Browser, tmp_path: Path) -> None:
     """From any device rate 1 and 6 kHz pass, and what lies above 8 kHz does not come back as a tone."""
     async with softphone(browser, tmp_path) as (page, _):

@@ -1,5 +1,6 @@
 """The softphone with all behind it real: embedded recognition, agent and voice, records, recordings."""
 
+import asyncio
 import contextlib
 import io
 import itertools
@@ -7,6 +8,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import aiohttp
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -45,6 +47,38 @@ async def demo(
             await page.click("#call")
             await page.wait_for_selector('body[data-state="talking"] .turn.agent')
             yield page, wire
+
+
+async def recognisers_ready(base_url: str) -> None:
+    """Wait for the provider's recogniser, as `make demo` does."""
+    health = base_url.removesuffix("/v1") + "/healthz"
+    async with aiohttp.ClientSession() as http, asyncio.timeout(60):
+        while (await (await http.get(health)).json())["recognition"]["ready"] < 1:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.1)
+
+
+async def test_a_sample_caller_needs_no_microphone(
+    browser: Browser, tmp_path: Path, embedded_base_url: str
+) -> None:
+    """The first thing that many will press: a caller is heard, understood and answered, turn by turn."""
+    await recognisers_ready(embedded_base_url)
+    # The machine of a test may be busy: its recogniser has time.
+    slow = {"server.port": "0", "limits.patience_s": "60", "stt.timeout_s": "60"}
+    async with serving(demo_settings(embedded_base_url, tmp_path, slow), keep=True) as server:
+        wire = Wire(f"http://127.0.0.1:{server.port}")
+        async with page_on(browser, wire) as page:
+            await page.click("#sample")
+            await page.locator(".turn.caller:not(.partial) .said", has_text="order").first.wait_for()
+            await page.locator("#happenings", has_text="turn 2 of 5").wait_for()
+            told = [
+                e.get("kind", "question")
+                for e in wire.heard
+                if e["type"] == "speech_started" or e.get("status") == "final"
+            ]
+            # Greeting, question, answer: each waits for the other.
+            assert [kind for kind in told if kind != "filler"][:3] == ["greeting", "question", "reply"]
+            await page.click("#hang-up")
+            await page.wait_for_selector('body[data-state="ended"]')
 
 
 async def type_in(page: Page, text: str) -> None:
