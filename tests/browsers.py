@@ -268,14 +268,17 @@ async def softphone(
 
 
 @contextlib.asynccontextmanager
-async def page_on(browser: Browser, wire: Wire, path: str = "", **options: Any) -> AsyncIterator[Page]:
-    """The page, loaded over a wire. Errors in the page fail the test."""
+async def page_on(
+    browser: Browser, wire: Wire, path: str = "", *, listens: bool = True, **options: Any
+) -> AsyncIterator[Page]:
+    """The page, loaded over a wire. Errors in the page fail the test. `listens`: its sound is recorded."""
     async with wire.open(), await _context(browser, options) as context:
         page = await context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         wrong: list[str] = []
         watch(page, wrong)
-        await page.add_init_script(LISTEN)
+        if listens:
+            await page.add_init_script(LISTEN)
         await page.goto(wire.url + path)
         await page.wait_for_selector("body[data-loaded]")
         yield page
