@@ -1,6 +1,6 @@
 """What the softphone costs: `python tests/softphone_cost.py` tells its weight, and the CPU of a running call.
 
-Needs Chromium (tests/system-packages.txt) and Linux. A call of the sample caller, a scripted provider; the CPU
+Needs Chromium (tests/system-packages.txt) and Linux. A call of the sample caller, a scripted provider; CPU
 time of all of the browser's processes, in percent of one core. Without a GPU drawing is counted in full.
 """
 

@@ -267,7 +267,7 @@ async def test_after_the_call_it_can_be_played_saved_and_made_again(browser: Bro
         await wire.tell(type="cost", usd=0.0123)
         await wire.tell(type="tool", name="get_order_status", status="running")
         await wire.tell(type="tool", name="get_order_status", status="done")
-        await wire.tell(type="verdict", grade="A", reasons=["p95 of the gaps 1.1 s"])
+        await wire.tell(type="verdict", grade="good", reasons=[])
         await wire.tell(type="recording", url="/recordings/x.flac")
         await page.locator("#happenings .tool", has_text="done").wait_for()
         await page.click("#hang-up")
@@ -275,7 +275,7 @@ async def test_after_the_call_it_can_be_played_saved_and_made_again(browser: Bro
         assert wire.count("hangup") == 1
         assert await page.text_content("#status") == "You hung up"
         assert "0.0123" in (await page.text_content("#cost") or "")
-        assert await page.text_content("#grade") == "A"
+        assert await page.text_content("#grade") == "Good"
         assert (await page.get_attribute("#kept", "href") or "").endswith("/recordings/x.flac")
         async with page.expect_download() as saving:
             await page.click("#save")

@@ -1,8 +1,10 @@
 """The softphone's files over HTTP: found, fresh after an update, kept by browsers, whole in a wheel."""
 
 import io
+import json
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -10,6 +12,9 @@ import aiohttp
 import pytest
 import soundfile
 from gateways import running_gateway
+
+from voicegw.verdict.timeline import Timeline
+from voicegw.verdict.verdict import Thresholds, graded, judge
 
 ROOT = Path(__file__).parent.parent
 WEB = ROOT / "voicegw" / "web"
@@ -106,6 +111,28 @@ def test_both_languages_say_the_same_things() -> None:
     used = "".join(path.read_text(encoding="utf-8") for path in (WEB / "static").rglob("*.*"))
     for name in re.findall(r'data-(?:word|label|placeholder)="(\w+)"', used):
         assert name in names("en"), name
+
+
+def test_a_verdict_s_reasons_are_told_in_vietnamese() -> None:
+    """The gateway writes them in English; the page knows all that a call of its own can get."""
+    text = (WEB / "static" / "words-vi.js").read_text(encoding="utf-8")
+    listed = text[text.index("verdict_reasons: [") : text.index("controls:")]
+    known = [json.loads(f'"{pattern}"') for pattern in re.findall(r'^    \["(.+?)", "', listed, re.MULTILINE)]
+    bad = replace(
+        judge(Timeline()),
+        gap_p95_ms=60_000,
+        longest_wait_ms=60_000,
+        longest_wait_owner="llm",
+        cut_offs=99,
+        barge_in_stop_ms=60_000,
+        false_interruptions=99,
+        apologies=99,
+        end_reason="internal_error",
+    )
+    reasons = graded(bad, Thresholds()).reasons
+    assert len(reasons) == 7
+    for reason in reasons:
+        assert any(re.search(pattern, reason) for pattern in known), reason
 
 
 def test_no_file_asks_another_host() -> None:

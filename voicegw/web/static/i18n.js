@@ -18,8 +18,8 @@ function remembered() {
 /** The word of this name; {name} in it is replaced. */
 export function word(name, values = {}) {
   const found = TONGUES[tongue][name] ?? name;
-  const fill = (text) => text.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
-  return Array.isArray(found) ? found.map(fill) : fill(found);
+  const fill = (text) => (Array.isArray(text) ? text.map(fill) : text.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? ""));
+  return fill(found);
 }
 
 export const hasWord = (name) => name in TONGUES[tongue];

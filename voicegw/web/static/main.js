@@ -297,13 +297,16 @@ const WIRE = {
     const link = ownAddress(url);
     if (link) conversation.photoWanted(link, () => dock.askForPhoto());
   },
-  cost({ usd }) {
+  cost({ usd, estimated }) {
     const digits = usd < 0.1 ? 4 : 2;
-    $("cost").textContent = new Intl.NumberFormat(tongue, { style: "currency", currency: "USD", minimumFractionDigits: digits, maximumFractionDigits: digits }).format(usd);
+    const price = new Intl.NumberFormat(tongue, { style: "currency", currency: "USD", minimumFractionDigits: digits, maximumFractionDigits: digits }).format(usd);
+    $("cost").textContent = estimated ? `≈ ${price}` : price;
   },
   verdict({ grade, reasons }) {
-    $("grade").textContent = grade;
-    $("reasons").replaceChildren(...reasons.map((reason) => element("li", { text: reason })));
+    $("grade").textContent = hasWord(`grade_${grade}`) ? word(`grade_${grade}`) : grade;
+    $("verdict").dataset.grade = grade;
+    const told = reasons.length ? reasons.map(inOurTongue) : [word("grade_without_reasons")];
+    $("reasons").replaceChildren(...told.map((text) => element("li", { text })));
     $("verdict").hidden = false;
   },
   recording({ url }) {
@@ -318,6 +321,12 @@ const WIRE = {
     else conversation.note(word("gateway_says", { message, hint }), "warn");
   },
 };
+
+// The gateway writes a verdict's reasons in English.
+function inOurTongue(reason) {
+  const [pattern, text] = word("verdict_reasons").find(([known]) => new RegExp(known).test(reason)) ?? ["", ""];
+  return pattern ? reason.replace(new RegExp(pattern), text) : reason;
+}
 
 // Links lead to this gateway only, whatever an event says.
 function ownAddress(url) {
