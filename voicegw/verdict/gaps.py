@@ -166,6 +166,8 @@ def _merged(spans: Iterable[Span], end: int) -> list[Span]:
 
 
 def _between(sounds: Sequence[Span], end: int) -> list[Span]:
+    if not sounds:
+        return []
     edges = [s.to_us for s in sounds if s.to_us is not None]
     begins = [s.from_us for s in sounds[1:]] + [end]
     return [Span(a, b) for a, b in zip(edges, begins, strict=True) if b > a]
