@@ -3,10 +3,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
-from gateways import caller, running_gateway, settings_for
+import soundfile
+from gateways import caller, kept_gateway, running_gateway, settings_for
 
 from voicegw.agents.personas import Persona, load_personas, persona_for
+from voicegw.audio.pcm import FRAME_SAMPLES
 from voicegw.call import events as e
 from voicegw.call.settings import Slot
 from voicegw.errors import ConfigError
@@ -174,6 +177,40 @@ async def test_a_sensitive_answer_is_nowhere_but_in_the_tool(tmp_path: Path) -> 
         assert "[card]" in sent
     (journal,) = (tmp_path / "journals").glob("*.jsonl")
     assert "7391" not in sent + journal.read_text(encoding="utf-8") + str(someone.events)
+
+
+async def test_what_is_said_in_answer_to_a_sensitive_question_is_not_recorded(tmp_path: Path) -> None:
+    """Silence stands in its place; before and behind it the recording is whole."""
+
+    def sound(level: int) -> bytes:
+        return np.full(FRAME_SAMPLES, level, "<i2").tobytes()
+
+    (tmp_path / "mine.toml").write_text(FILE, encoding="utf-8")
+    script = Script(llm=("What is your card number?", "Thank you."), ms_per_char=2)
+    async with (
+        kept_gateway(tmp_path / "data", script, persona__folders=str(tmp_path)) as running,
+        caller(running.url) as someone,
+    ):
+        await someone.send("start", persona="mine")
+        await someone.event("speech_stopped")
+        for _ in range(30):
+            await someone.connection.send(sound(1000))
+        await someone.send("text", text="I want to pay")
+        await someone.event("speech_stopped")
+        for _ in range(40):
+            await someone.connection.send(sound(2000))
+        for digit in "7391#":
+            await someone.send("dtmf", digit=digit)
+        await someone.event("speech_stopped")
+        for _ in range(20):
+            await someone.connection.send(sound(3000))
+        await someone.send("hangup")
+        await someone.closed()
+        await running.gateway.drain()
+    (file,) = (tmp_path / "data" / "recordings").glob("*.flac")
+    recorded = soundfile.read(file, dtype="int16", always_2d=True)[0][:, 0]
+    counts = {level: int((recorded == level).sum()) // FRAME_SAMPLES for level in (1000, 2000, 3000)}
+    assert counts == {1000: 30, 2000: 0, 3000: 20}
 
 
 def test_a_secret_date_is_hidden_and_given_to_the_tool_as_a_date() -> None:
