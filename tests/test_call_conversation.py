@@ -276,17 +276,18 @@ async def test_the_longest_call_ends_with_a_goodbye_that_nothing_interrupts(tmp_
 
 
 @on_virtual_time
-async def test_noise_without_words_is_asked_about_once(tmp_path: Path) -> None:
-    """Twice in a row it is rather a television than a caller: then the agent keeps quiet."""
+async def test_whoever_is_never_understood_is_not_left_in_silence(tmp_path: Path) -> None:
+    """Asked to repeat twice; a third time it counts as a failure, and the agent says so."""
     async with rehearsed(tmp_path, Script(stt=("",))) as rehearsal, dialling(rehearsal.gateway) as caller:
         await caller.event("speech_stopped")
-        await caller.say(GO_FORWARD)
-        await caller.event("speech_started", kind="apology")
-        stopped = await caller.event("speech_stopped")
-        assert stopped.fields["heard"] == "Sorry, I did not catch that. Could you say it again?"
-        await caller.say(GO_FORWARD)
-        await caller.event("transcript", status="rejected", reason="empty")
-        await caller.event("speech_started", kind="check_in")
+        heard = []
+        for _ in range(3):
+            end_s = await caller.say(GO_FORWARD)
+            started = await caller.event("speech_started", kind="apology")
+            assert started.at_s - end_s < 2.5
+            heard.append((await caller.event("speech_stopped")).fields["heard"])
+        sorry = "Sorry, I did not catch that. Could you say it again?"
+        assert heard == [sorry, sorry, "I am sorry, I have a technical problem. Could you say that again?"]
         assert not asked(rehearsal)
 
 

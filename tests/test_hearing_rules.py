@@ -12,6 +12,7 @@ from voicegw.call.draft import Drafts
 from voicegw.call.echo import EchoGuard
 from voicegw.call.events import ReplyFailed, ReplyText, Transcript
 from voicegw.call.interruption import Interruption, Verdict
+from voicegw.call.misheard import Answer, Misheard
 from voicegw.call.settings import InterruptionSettings, SpeechSettings
 from voicegw.call.spoken_form import SpokenForm
 from voicegw.call.transcript_gate import TranscriptGate
@@ -81,6 +82,26 @@ def test_what_nobody_said_is_rejected_with_its_reason(
     gate.agent_said(said, said, 0)
     found = gate.judge(event, voice_ms=voice_ms, previous=(), over_agent=True, now=5_000_000)
     assert (found.reason if found is not None else None) == reason
+
+
+def test_whoever_really_spoke_is_asked_to_repeat_and_a_noise_is_not() -> None:
+    """A phantom of a long voice is a caller whom Whisper has not understood; one of a click is a click."""
+    misheard = Misheard()
+    assert misheard.rejected("phantom", 200, -20) is Answer.SILENCE
+    assert misheard.rejected("phantom", 1200, -20) is Answer.SORRY
+    assert misheard.rejected("no_speech", 1200, -20) is Answer.SORRY
+    assert misheard.rejected("empty", 900, -20) is Answer.LADDER
+    misheard.understood(-20)
+    assert misheard.rejected("echo", 2000, -20) is Answer.SILENCE
+    assert misheard.rejected("uncertain", 400, -22) is Answer.SORRY
+
+
+def test_a_television_is_asked_once_and_then_left_alone() -> None:
+    """It is quieter than the caller, whose level is known by now."""
+    misheard = Misheard()
+    misheard.understood(-20)
+    found = [misheard.rejected("phantom", 3000, -38) for _ in range(4)]
+    assert found == [Answer.SILENCE, Answer.SORRY, Answer.SILENCE, Answer.SILENCE]
 
 
 def test_a_draft_has_no_effect_before_it_is_used() -> None:

@@ -53,6 +53,9 @@ class EndOfTurn:
         """
         if text is None:
             return max(self._least, self._acoustic)
+        if not text:
+            # Nothing was understood: there is nothing to wait for that would be begun.
+            return self._usual
         look = self.look(text)
         if look is Look.OPEN:
             return self._most

@@ -14,13 +14,11 @@ from voicegw.call.dialogue import Dialogue
 from voicegw.call.floor import Floor, State
 from voicegw.call.interruption import Verdict
 from voicegw.call.ladder import Ladder
+from voicegw.call.misheard import Answer, Misheard
 from voicegw.call.reply import Reply, Stages
 from voicegw.call.speaking import Speaking
 from voicegw.call.turns import Phase
 from voicegw.call.written import Written
-
-# Reasons for which nobody is asked to repeat: nobody spoke, the first time at least.
-NOBODY_SPOKE = frozenset({"no_voice", "no_speech", "phantom", "said_before", "echo"})
 
 
 class Hearing:
@@ -47,9 +45,9 @@ class Hearing:
         self._dialogue = dialogue
         # The turn began over the agent's speech, or so soon after that it may be its echo.
         self._over_agent = False
-        self._rejection = ""  # why the newest transcript was not taken
-        self._rejected = 0  # turns in a row of which nothing was left
-        self._misheard = False  # the caller was asked to repeat
+        self._misheard = Misheard()
+        self._rejection = ""  # why the newest transcript of the turn was not taken
+        self._voice_ms = 0  # and how much voice was in what it was of
         self._failure_code = ""
         self._last_word = 0
         self._turn_over_at = 0
@@ -159,8 +157,7 @@ class Hearing:
         if not text:
             self._not_understood(reason)
             return
-        self._misheard = False
-        self._rejected = 0
+        self._misheard.understood(turns.loudest_db)
         self._interruption.learn()
         floor.notify(n.Transcript("final", text))
         self._turn.committed = utterances
@@ -174,15 +171,16 @@ class Hearing:
         self._ladder.apologise(phrases.not_understood or phrases.apology, self._failure_code)
 
     def _not_understood(self, reason: str) -> None:
-        """Say so, but not twice in a row: then it is rather noise than a caller; nor at the first noise."""
+        """Ask to repeat it, if somebody spoke; whoever is never understood gets what a failure gets."""
         self._turn.waste_draft()
-        self._rejected += 1
-        noise = reason == "echo" or (reason in NOBODY_SPOKE and self._rejected < 2)
-        if noise or self._misheard or not self._floor.phrases.not_understood:
+        phrases = self._floor.phrases
+        answer = self._misheard.rejected(reason, self._voice_ms, self._turns.loudest_db)
+        if answer is Answer.LADDER:
+            self._ladder.apologise(phrases.apology, "not_understood")
+        elif answer is Answer.SORRY and phrases.not_understood:
+            self._speaking.say("apology", phrases.not_understood, clip=True)
+        else:
             self._floor.listen()
-            return
-        self._misheard = True
-        self._speaking.say("apology", self._floor.phrases.not_understood, clip=True)
 
     # The words
 
@@ -201,6 +199,7 @@ class Hearing:
         )
         if rejection is not None:
             self._rejection = rejection.reason
+            self._voice_ms = int(rejection.numbers["voice_ms"])
             self._floor.notify(
                 n.Transcript("rejected", event.text, reason=rejection.reason, numbers=rejection.numbers)
             )

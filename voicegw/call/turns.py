@@ -189,6 +189,11 @@ class Turns:
         )
         return voiced // SAMPLES_PER_MS
 
+    @property
+    def loudest_db(self) -> int:
+        """Level of the turn's loudest moment of the last 2 s of voice (dBFS); -96 where there was none."""
+        return max((level for level, at in self._reports if at > self.from_sample), default=-96)
+
     def find(self, utterance_id: int) -> Utterance | None:
         """Return an utterance that is still wanted."""
         return next((u for u in self.wanted if u.utterance_id == utterance_id), None)
