@@ -46,7 +46,7 @@ async def test_a_speculative_transcript_is_used_as_it_is_when_the_caller_is_done
         latency = await caller.event("latency")
         assert len(utterances(rehearsal)) == 1
         assert latency.fields["transcription_ms"] == 0
-        assert latency.fields["total_ms"] == pytest.approx(900, abs=30)
+        assert latency.fields["total_ms"] == pytest.approx(960, abs=30)
 
 
 @on_virtual_time

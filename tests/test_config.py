@@ -239,8 +239,8 @@ def test_an_error_names_variable_source_and_what_was_expected(tmp_path: Path) ->
         ),
         ({"VOICEGW_TURNS__MAX_END_MS": "600"}, "VOICEGW_TURNS__MAX_END_MS (environment): turns.min_end_ms"),
         (
-            {"VOICEGW_TURNS__PAUSE_MS": "950"},
-            "VOICEGW_TURNS__PAUSE_MS (environment): turns.pause_ms (950) must not",
+            {"VOICEGW_TURNS__PAUSE_MS": "990"},
+            "VOICEGW_TURNS__PAUSE_MS (environment): turns.pause_ms (990) must not",
         ),
     ],
 )

@@ -46,8 +46,12 @@ class CallerTurn:
     def expect(self, slot: Slot | None) -> None:
         """The agent has asked for this answer; what is sensitive must not be recorded."""
         was, self.slot = self.slot, slot
+        self.turns.end.answered = None
         if slot is not None:
             self.turns.end.expected = slots.SHAPES[slot.kind]
+            if slot.pattern:
+                language = self._floor.settings.language
+                self.turns.end.answered = lambda text: bool(slots.read(slot, text, language))
         if (sensitive := slot is not None and slot.sensitive) != (was is not None and was.sensitive):
             self._floor.do(c.MaskRecording(sensitive))
 

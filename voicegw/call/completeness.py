@@ -17,6 +17,7 @@ class Look(Enum):
 
     DONE = auto()  # an answer that nothing is expected to follow
     LIKELY = auto()  # nothing speaks against it
+    PENDING = auto()  # it can end like this, and often goes on: digits being read out, "and they said"
     OPEN = auto()  # something must follow
 
 
@@ -61,6 +62,8 @@ _OPEN_EN_PAIRS = frozenset(
     ("my name", "my number", "number is", "it is", "as well", "you know", "i mean", "such as", "want to",
      "need to", "going to", "the number", "i was", "i am", "order number", "kind of", "sort of")
 )  # fmt: skip
+# What was said or asked usually follows.
+_SAYING = frozenset(_set("said says told asked replied nói bảo hỏi"))
 # Politeness and question particles: a Vietnamese sentence that ends with one of these has ended.
 _END_VI = frozenset(_set("ạ nhé nha nhá không chưa hả vậy đấy đó rồi thôi nào sao gì đâu ơi luôn vâng dạ"))
 
@@ -88,6 +91,10 @@ _EMAIL_OPEN = re.compile(r"(?:@|\bat\b|a còng|\bdot\b|\bchấm\b)(?:\s*[\w-]+)?
 _EMAIL_DONE = re.compile(r"(?:@|\bat\b|a còng).*(?:\.|dot\s+|chấm\s+)(?:com|net|org|vn|edu|gov|co|io)\.?\s*$")
 # Fewer digits than this are hardly ever a whole number of the kinds that are read out in groups.
 LEAST_DIGITS = 6
+# Telephone and account numbers have at least so many: between the two it is a guess.
+WHOLE_DIGITS = 9
+# Whoever reads out so many digits in a row without having been asked for any is reading a number out.
+READ_OUT = 3
 
 
 def expected_from(agent_words: str) -> Expected:
@@ -124,13 +131,23 @@ def look_of(text: str, language: str, expected: Expected = Expected.FREE) -> Loo
         count = len(re.sub(r"\D", "", digits_of(text, language) or ""))
         if 0 < count < LEAST_DIGITS:
             return Look.OPEN
+        if 0 < count < WHOLE_DIGITS:
+            return Look.PENDING
     if expected is Expected.YES_NO and all(word in _YES_NO for word in words):
         return Look.DONE
     if _ends_open(words, vietnamese=vietnamese) and not question:
         return Look.OPEN
     if question or (vietnamese and words[-1] in _END_VI and len(words) > 1):
         return Look.DONE
+    if words[-1] in _SAYING or (expected is Expected.FREE and _reads_out(words, language)):
+        return Look.PENDING
     return Look.LIKELY
+
+
+def _reads_out(words: list[str], language: str) -> bool:
+    """Whether the last words are single digits."""
+    last = words[-READ_OUT:]
+    return len(last) == READ_OUT and all(len(digits_of(word, language) or "") == 1 for word in last)
 
 
 def _ends_open(words: list[str], *, vietnamese: bool) -> bool:

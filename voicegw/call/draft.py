@@ -40,7 +40,7 @@ class Drafts:
 
     def may(self, look: Look, headroom: float) -> bool:
         """Whether a further one is worth its price."""
-        return look is not Look.OPEN and headroom > LEAST_HEADROOM and self._asked < MOST_DRAFTS
+        return look in (Look.DONE, Look.LIKELY) and headroom > LEAST_HEADROOM and self._asked < MOST_DRAFTS
 
     def begin(self, reply_id: int, text: str) -> None:
         """The model was asked."""

@@ -95,7 +95,7 @@ class Hearing:
 
     def _voice_ended(self, event: e.VoiceActivity) -> None:
         reply = self._speaking.reply
-        watch = self._turns.voice_ended(event.at_sample)
+        watch = self._turns.voice_ended(event.at_sample, event.level_db)
         self._floor.notify(n.VoiceStopped(event.at_sample // SAMPLES_PER_MS))
         if self._interruption.undecided:
             verdict = self._interruption.ended(event.at_sample - self._turns.voice_from, self._floor.now)

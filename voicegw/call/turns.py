@@ -28,6 +28,8 @@ REPORTS = 20
 PROMPT_WORDS = 20
 # Voices of a turn that are remembered to tell how much of a range was voice.
 VOICES = 64
+# The level of nothing at all.
+SILENCE_DB = -96
 
 
 class Phase(Enum):
@@ -76,6 +78,7 @@ class Turns:
         self._voices: deque[tuple[int, int]] = deque(maxlen=VOICES)
         self.phase = Phase.QUIET
         self.reopened = False
+        self._contrast_db = -SILENCE_DB  # how much louder the newest voice was than what followed
         self._kept = 0  # pieces whose audio is not kept any more
         self.from_sample = 0  # where the part of the turn begins that was not cut off as a piece
         self.voice_from = 0  # onset of the newest voice
@@ -115,9 +118,11 @@ class Turns:
         self.from_sample = cut
         return piece
 
-    def voice_ended(self, at_sample: int) -> int:
-        """The caller ceased to speak. Returns the sample to watch for."""
+    def voice_ended(self, at_sample: int, level_db: int | None = None) -> int:
+        """The caller ceased to speak, and so loud is what is left. Returns the sample to watch for."""
         self.phase = Phase.PAUSED
+        if level_db is not None and (loudest := self.loudest_db) > SILENCE_DB:
+            self._contrast_db = loudest - level_db
         self.last_voice = at_sample
         self._voices.append((self.voice_from, at_sample))
         return at_sample + self._pause
@@ -162,7 +167,9 @@ class Turns:
         """The pause (samples) that ends the turn, by what is known of it now."""
         known = bool(self.wanted) and all(u.text is not None for u in self.wanted)
         vote = self.utterance.vote if self.utterance is not None else None
-        return self.end.needed(self.text if known else None, vote=vote, reopened=self.reopened)
+        return self.end.needed(
+            self.text if known else None, vote=vote, reopened=self.reopened, contrast_db=self._contrast_db
+        )
 
     @property
     def sounds_unfinished(self) -> bool:
@@ -191,8 +198,8 @@ class Turns:
 
     @property
     def loudest_db(self) -> int:
-        """Level of the turn's loudest moment of the last 2 s of voice (dBFS); -96 where there was none."""
-        return max((level for level, at in self._reports if at > self.from_sample), default=-96)
+        """Level of the turn's loudest moment of the last 2 s of voice (dBFS); -96 where none was told."""
+        return max((level for level, at in self._reports if at > self.from_sample), default=SILENCE_DB)
 
     def find(self, utterance_id: int) -> Utterance | None:
         """Return an utterance that is still wanted."""

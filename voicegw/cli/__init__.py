@@ -1,5 +1,6 @@
 """The command line: one module per command; all work is done in the rooms below."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -438,6 +439,10 @@ def bench_turns(
         bool | None, typer.Option("--silero/--no-silero", help="Second voice detector; by default if there.")
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Run only each n-th trial.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes; by default one per core.")] = (
+        os.cpu_count() or 1
+    ),
+    cut_offs: Annotated[bool, typer.Option("--cut-offs", help="List the turns that were cut off.")] = False,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -445,7 +450,15 @@ def bench_turns(
     from voicegw.cli.bench_turns import run_bench_turns
 
     raise typer.Exit(
-        run_bench_turns(half=half, silero=silero, every=every, overrides=overrides(set_), as_json=json)
+        run_bench_turns(
+            half=half,
+            silero=silero,
+            every=every,
+            jobs=jobs,
+            cut_offs=cut_offs,
+            overrides=overrides(set_),
+            as_json=json,
+        )
     )
 
 

@@ -2,16 +2,15 @@
 
 import functools
 import json as json_lines
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.console import Console
 from rich.progress import Progress
 
-from voicegw.bench.turns.report import print_results
+from voicegw.bench.turns.report import print_cut_offs, print_results
 from voicegw.bench.turns.speech import Half
-from voicegw.bench.turns.trials import BARGE_INS, run_trials, turn_plans
+from voicegw.bench.turns.trials import Run, be_quiet, run_trials
 from voicegw.errors import ConfigError
 from voicegw.server.voice_model import model_path
 
@@ -21,6 +20,8 @@ def run_bench_turns(
     half: str,
     silero: bool | None,
     every: int,
+    jobs: int,
+    cut_offs: bool,
     overrides: dict[str, str],
     as_json: bool,
     console: Console | None = None,
@@ -31,23 +32,18 @@ def run_bench_turns(
         raise ConfigError("--silero: not installed; pip install 'voicegw[silero]'")
     console = console or Console(highlight=False)
     second = model_path() is not None if silero is None else silero
-    # Every trial is a gateway of its own: what it logs of its scripted failures is not for this screen.
-    logging.getLogger("voicegw").setLevel(logging.CRITICAL)
+    be_quiet()
     for chosen in halves:
-        count = len(list(turn_plans(chosen))[::every]) + sum(-(-n // every) for n in BARGE_INS.values())
+        run = Run(chosen, second, overrides, every=every)
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task(f"{chosen} half", total=count)
-            results = run_trials(
-                chosen,
-                overrides=overrides,
-                silero=second,
-                done=functools.partial(progress.advance, task),
-                every=every,
-            )
+            task = progress.add_task(f"{chosen} half", total=len(run.plans()))
+            results = run_trials(run, jobs=jobs, done=functools.partial(progress.advance, task))
         if as_json:
             console.file.write(json_lines.dumps({"half": chosen, **asdict(results)}) + "\n")
         else:
             print_results(results, chosen, console)
+            if cut_offs:
+                print_cut_offs(results, console)
     return 0
 
 

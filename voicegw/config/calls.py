@@ -20,9 +20,9 @@ class TurnSettings(Group):
     pause_ms: int = Field(
         260, ge=60, le=5000, description="pause after which the utterance is transcribed speculatively"
     )
-    end_ms: int = Field(900, ge=100, le=10000, description="pause that ends the turn")
+    end_ms: int = Field(960, ge=100, le=10000, description="pause that ends the turn")
     acoustic_end_ms: int = Field(
-        1000, ge=100, le=10000, description="pause that ends the turn while no transcript has come"
+        1060, ge=100, le=10000, description="pause that ends the turn while no transcript has come"
     )
     min_end_ms: int = Field(400, ge=100, le=10000, description="shortest end_ms that any rule may choose")
     max_end_ms: int = Field(1800, ge=100, le=10000, description="longest end_ms that any rule may choose")

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from voicegw.bench.turns.sounds import CONDITIONS
-from voicegw.bench.turns.trials import BARGE_INS, PROVIDERS_MS, BargeIn, Results, Turn
+from voicegw.bench.turns.trials import BARGE_INS, PROVIDERS_MS, SLOW_STT_MS, BargeIn, Results, Turn
 
 
 def part(values: Sequence[float], share: float) -> float | None:
@@ -55,6 +55,28 @@ def print_results(results: Results, half: str, console: Console) -> None:
         found = [one for one in results.barge_ins if one.kind == kind]
         if found:
             table.add_row(*barge_in_row(kind, found))
+    console.print(table)
+    if results.lengths:
+        table = Table(title=f"The wait behind long turns, with {SLOW_STT_MS:.0f} ms more per second for STT")
+        _columns(table, "turn", "spoken s", "STT requests", "delay ms")
+        for one in sorted(results.lengths, key=lambda length: length.wanted_s):
+            table.add_row(f"{one.wanted_s} s", f"{one.spoken_s:.1f}", str(one.requests), _ms(one.delay_ms))
+        console.print(table)
+
+
+def print_cut_offs(results: Results, console: Console) -> None:
+    """Print which turns were cut off, and how often of how many tries in all conditions."""
+    table = Table(title="Turns that were cut off")
+    _columns(table, "recording", "hesitation ms", "conditions")
+    tried = {(turn.voice, turn.hesitation_ms) for turn in results.turns}
+    for voice, hesitation_ms in sorted(tried):
+        own = [
+            turn.condition
+            for turn in results.turns
+            if (turn.voice, turn.hesitation_ms) == (voice, hesitation_ms) and turn.cut_off
+        ]
+        if own:
+            table.add_row(voice, str(hesitation_ms), ", ".join(own))
     console.print(table)
 
 

@@ -161,6 +161,30 @@ def interruptions(half: Half) -> tuple[Voice, ...]:
     return tuple(found)
 
 
+# Between the sentences of a long turn speakers pause for this long: enough for a piece to be cut off.
+BREATH_S = 0.5
+
+
+def long_voice(half: Half, seconds: int) -> Voice:
+    """Return one turn of about `seconds`: recordings of a half in a row, the last one cut to length."""
+    samples: list[Samples] = []
+    words: list[Word] = []
+    at_s = 0.0
+    for voice in itertools.cycle(v for v in voices() if v.half == half and v.end_s > 4):
+        left_s = seconds - at_s
+        kept = [word for word in voice.words if word.to_s <= left_s] or list(voice.words[:4])
+        end_s = min(kept[-1].to_s, voice.end_s)
+        words += [Word(word.text, word.from_s + at_s, word.to_s + at_s) for word in kept]
+        part = voice.samples[: round(end_s * SAMPLE_RATE_HZ)]
+        if len(kept) < len(voice.words) or left_s - end_s - BREATH_S < 2.0:
+            return Voice(
+                f"{seconds} s", voice.speaker, np.concatenate([*samples, part]), tuple(words), at_s + end_s
+            )
+        samples += [part, np.zeros(round(BREATH_S * SAMPLE_RATE_HZ), np.float32)]
+        at_s += len(part) / SAMPLE_RATE_HZ + BREATH_S
+    raise AssertionError("a cycle does not end")
+
+
 @functools.cache
 def murmurs() -> tuple[Voice, ...]:
     """Return the synthetic murmurs; the last part of a file's name is what it says."""
@@ -175,7 +199,8 @@ def murmurs() -> tuple[Voice, ...]:
 
 
 def with_hesitation(voice: Voice, at_word: int, pause_s: float) -> Voice:
-    """Return the voice with a pause in front of one of its words."""
+    """Return the voice with a pause of this length in front of one of its words (a longer one stays)."""
+    pause_s = max(0.0, pause_s - max(0.0, voice.words[at_word].from_s - voice.words[at_word - 1].to_s))
     cut = round((voice.words[at_word - 1].to_s + voice.words[at_word].from_s) / 2 * SAMPLE_RATE_HZ)
     # The quietest moment near the border of the words: there speakers do pause.
     near = range(max(FRAME, cut - 4 * FRAME), min(len(voice.samples) - FRAME, cut + 4 * FRAME), FRAME // 4)

@@ -4,9 +4,12 @@ One call per voice and condition for turns, one call per interruption. The scrip
 fixed delays; its transcript of a range is what was said in that range, written as Whisper would write it.
 """
 
+import logging
+import multiprocessing
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -22,6 +25,7 @@ from voicegw.bench.turns.speech import (
     Voice,
     Word,
     interruptions,
+    long_voice,
     murmurs,
     voices,
     with_hesitation,
@@ -42,6 +46,12 @@ STOPS_FINISHED, STOPS_UNFINISHED = 0.85, 0.4
 # Of ranges without a word so many get a phantom with doubts, and without.
 PHANTOMS_DOUBTED, PHANTOMS = 0.3, 0.1
 MISSED_S = 5.0
+# Turns of these lengths show that the wait does not grow with them, with a recogniser that takes a tenth of
+# the sound's length besides.
+LENGTHS_S = (2, 5, 10, 20, 40, 60)
+SLOW_STT_MS = 100.0
+# A process gets its trials in so many parts, so that all end at about the same time.
+PARTS_A_JOB = 12
 # What the agent reads out while it is interrupted: a recording of the half that is not measured.
 Kind = Literal["speech", "cough", "murmur", "murmur vi", "keyboard", "noise", "echo"]
 _PERSONA = """
@@ -66,6 +76,7 @@ class Turn:
     hesitation_ms: int
     cut_off: bool
     delay_ms: float | None
+    requests: int  # to STT
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,17 @@ class BargeIn:
     resumed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Length:
+    """A turn of `spoken_s`, with a recogniser that takes time for each second of sound."""
+
+    half: Half
+    wanted_s: int
+    spoken_s: float
+    requests: int
+    delay_ms: float | None
+
+
 @dataclass(slots=True)
 class Results:
     """All trials of one run."""
@@ -86,14 +108,22 @@ class Results:
     silero: bool = False
     turns: list[Turn] = field(default_factory=list)
     barge_ins: list[BargeIn] = field(default_factory=list)
+    lengths: list[Length] = field(default_factory=list)
+
+    def add(self, other: "Results") -> None:
+        """Take the trials of another part of the run."""
+        self.turns += other.turns
+        self.barge_ins += other.barge_ins
+        self.lengths += other.lengths
 
 
 class Recogniser:
     """Answers with the words of the range that it is sent: found by its samples in what the line sent."""
 
-    def __init__(self, line: sounds.Line) -> None:
+    def __init__(self, line: sounds.Line, a_second_ms: float = 0.0) -> None:
         self.provider: ScriptedProvider | None = None
         self._line = line
+        self._a_second_ms = a_second_ms  # added to the delay for each second of sound
         self.said: list[Word] = []
 
     def __call__(self, number: int) -> ScriptedTranscript:
@@ -114,7 +144,8 @@ class Recogniser:
         finished = not any(w.from_s >= to_s - 0.05 for w in self.said)
         stop = chance < (STOPS_FINISHED if finished else STOPS_UNFINISHED)
         text = " ".join(w.text for w in words)
-        return ScriptedTranscript(text[0].upper() + text[1:] + ("." if stop else ""))
+        delay_ms = STT_MS + self._a_second_ms * (to_s - from_s)
+        return ScriptedTranscript(text[0].upper() + text[1:] + ("." if stop else ""), delay_ms=delay_ms)
 
     def will_say(self, voice: Voice, at_s: float) -> None:
         """This voice is on the line from `at_s`."""
@@ -182,20 +213,60 @@ class Bench:
             recogniser.will_say(voice, from_s)
             begin_s, end_s = from_s + voice.begin_s, from_s + voice.end_s
             await caller.until(end_s)
-            started = [told.at_s for told in caller.told("speech_started", kind="reply")]
+            # Whatever the agent says: a "pardon?" in the middle of a sentence is no better than an answer.
+            started = [told.at_s for told in caller.told("speech_started")]
             cut_off = any(begin_s < at < end_s for at in started)
-            delay = None
-            try:
-                if not cut_off:
-                    delay = (
-                        await caller.event("speech_started", within_s=MISSED_S, kind="reply")
-                    ).at_s - end_s
-            except AssertionError:
-                delay = None
-            delay_ms = round(delay * 1000, 1) if delay is not None else None
+            delay_ms = None
+            if not cut_off and (answered := await self._answer(caller, end_s)) is not None:
+                delay_ms = round((answered - end_s) * 1000, 1)
+            assert recogniser.provider is not None
+            asked = len(recogniser.provider.received("stt"))
             self.results.turns.append(
-                Turn(voice.half, condition, voice.name, hesitation_ms, cut_off, delay_ms)
+                Turn(voice.half, condition, voice.name, hesitation_ms, cut_off, delay_ms, asked)
             )
+            caller.send("hangup")
+        self._done()
+
+    @staticmethod
+    async def _answer(caller: ScriptedCaller, end_s: float) -> float | None:
+        """Return when a reply begins behind the end of the turn; None when none does within 5 s.
+
+        What the agent said before, to a noise, is no answer.
+        """
+        try:
+            while True:
+                left_s = end_s + MISSED_S - caller.now_s
+                told = await caller.event("speech_started", within_s=max(0.0, left_s), kind="reply")
+                if told.at_s >= end_s:
+                    return told.at_s
+        except AssertionError:
+            return None
+
+    async def length(self, folder: Path, half: Half, seconds: int) -> None:
+        """One call with one turn of about this length."""
+        voice = long_voice(half, seconds)
+        line = sounds.Line("clean", half, seconds)
+        recogniser = Recogniser(line, SLOW_STT_MS)
+        script = Script(
+            stt=recogniser, llm=("All right. I see.",), stt_ms=STT_MS, first_token_ms=FIRST_TOKEN_MS,
+            token_ms=TOKEN_MS, first_audio_ms=SPEECH_MS,
+        )  # fmt: skip
+        async with (
+            self._gateway(folder, script, recogniser) as gateway,
+            Listener(gateway, line=line) as caller,
+        ):
+            await caller.event("ready")
+            from_s, _ = caller.speak(pcm(voice.samples), 1.2)
+            recogniser.will_say(voice, from_s)
+            end_s = from_s + voice.end_s
+            await caller.until(end_s)
+            delay_ms = None
+            if not caller.told("speech_started"):
+                answered = await caller.event("speech_started", kind="reply", within_s=30.0)
+                delay_ms = round((answered.at_s - end_s) * 1000, 1)
+            assert recogniser.provider is not None
+            asked = len(recogniser.provider.received("stt"))
+            self.results.lengths.append(Length(half, seconds, round(voice.end_s, 1), asked, delay_ms))
             caller.send("hangup")
         self._done()
 
@@ -274,16 +345,53 @@ class TurnPlan:
     hesitation_ms: int
     seed: int
 
+    async def run(self, bench: Bench, folder: Path, half: Half) -> None:
+        """Try it."""
+        await bench.turns(folder, self.voice, self.condition, self.hesitation_ms, self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInPlan:
+    """A sound over the agent's speech to be tried."""
+
+    kind: Kind
+    number: int
+
+    async def run(self, bench: Bench, folder: Path, half: Half) -> None:
+        """Try it."""
+        agents = [voice for voice in voices() if voice.half != half and 4 < voice.end_s < 12]
+        sound = _sound(self.kind, half, self.number)
+        await bench.barge_in(
+            folder, self.kind, sound, agents[self.number % len(agents)], half, self.number + 1
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LengthPlan:
+    """A turn of some length to be tried."""
+
+    seconds: int
+
+    async def run(self, bench: Bench, folder: Path, half: Half) -> None:
+        """Try it."""
+        await bench.length(folder, half, self.seconds)
+
+
+Plan = TurnPlan | BargeInPlan | LengthPlan
+
 
 def turn_plans(half: Half, conditions: Sequence[str] = sounds.CONDITIONS) -> Iterator[TurnPlan]:
-    """Every voice of a half as it was spoken, and with a hesitation of 300 to 900 ms, in each condition."""
+    """Every voice of a half as it was spoken, and with a hesitation of 300 to 900 ms, in each condition.
+
+    Long voices hesitate at four places, one after the other, short ones at two.
+    """
     rng = np.random.default_rng(3 if half == "tuning" else 4)
     seed = 0
     for voice in voices():
         if voice.half != half:
             continue
         hesitant = []
-        for _ in range(2 if len(voice.words) > 5 else 1):
+        for _ in range(4 if len(voice.words) > 5 else 2):
             if len(voice.words) >= 3:
                 low, high = (3, len(voice.words) - 1) if len(voice.words) > 5 else (1, len(voice.words))
                 word = int(rng.integers(low, high))
@@ -312,30 +420,58 @@ BARGE_INS: dict[Kind, int] = {
 }  # fmt: skip
 
 
-def run_trials(
-    half: Half,
-    *,
-    overrides: dict[str, str],
-    silero: bool,
-    done: Callable[[], None],
-    conditions: Sequence[str] = sounds.CONDITIONS,
-    barge_ins: dict[Kind, int] | None = None,
-    every: int = 1,
-) -> Results:
-    """Run all trials of a half on virtual time; with `every` = n each n-th of them."""
-    bench = Bench(overrides, silero=silero, done=done)
-    plans = list(turn_plans(half, conditions))[::every]
-    wanted = BARGE_INS if barge_ins is None else barge_ins
-    agents = [voice for voice in voices() if voice.half != half and 4 < voice.end_s < 12]
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is to be tried: a half, with these settings; with `every` = n each n-th trial of each sort."""
+
+    half: Half
+    silero: bool
+    overrides: dict[str, str] = field(default_factory=dict)
+    conditions: Sequence[str] = sounds.CONDITIONS
+    barge_ins: dict[Kind, int] = field(default_factory=lambda: dict(BARGE_INS))
+    lengths: Sequence[int] = LENGTHS_S
+    every: int = 1
+
+    def plans(self) -> list[Plan]:
+        """Return all trials."""
+        turns = list(turn_plans(self.half, self.conditions))[:: self.every]
+        sounds = [
+            BargeInPlan(kind, number)
+            for kind, count in self.barge_ins.items()
+            for number in range(-(-count // self.every))
+        ]
+        return [*turns, *sounds, *(LengthPlan(seconds) for seconds in self.lengths)]
+
+
+def run_part(run: Run, part: int, parts: int, done: Callable[[], None] = lambda: None) -> Results:
+    """Run each `parts`-th trial from `part` on, on virtual time; `done` is called after each."""
+    bench = Bench(run.overrides, silero=run.silero, done=done)
 
     async def all_trials(folder: Path) -> None:
-        for plan in plans:
-            await bench.turns(folder, plan.voice, plan.condition, plan.hesitation_ms, plan.seed)
-        for kind, count in wanted.items():
-            for number in range(-(-count // every)):
-                agent = agents[number % len(agents)]
-                await bench.barge_in(folder, kind, _sound(kind, half, number), agent, half, number + 1)
+        for plan in run.plans()[part::parts]:
+            await plan.run(bench, folder, run.half)
 
     with tempfile.TemporaryDirectory(prefix="voicegw-turns-") as folder:
         run_virtual(all_trials(Path(folder)))
     return bench.results
+
+
+def be_quiet() -> None:
+    """Every trial is a gateway of its own: what it logs of its scripted failures is not for the screen."""
+    logging.getLogger("voicegw").setLevel(logging.CRITICAL)
+
+
+def run_trials(run: Run, *, jobs: int = 1, done: Callable[[], None] = lambda: None) -> Results:
+    """Run all trials, in `jobs` processes; `done` is called after each."""
+    if jobs == 1:
+        return run_part(run, 0, 1, done)
+    found = Results(run.silero)
+    parts = min(len(run.plans()), jobs * PARTS_A_JOB)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=be_quiet) as pool:
+        for future in as_completed([pool.submit(run_part, run, part, parts) for part in range(parts)]):
+            results = future.result()
+            found.add(results)
+            for _ in range(len(results.turns) + len(results.barge_ins) + len(results.lengths)):
+                done()
+    return found
