@@ -217,6 +217,6 @@ def test_the_benchmark_finds_turns_and_interruptions_as_they_should_be() -> None
     short, long = found.lengths
     assert short.delay_ms is not None
     assert long.delay_ms is not None
-    # The recogniser takes four seconds for forty at once.
+    # The recogniser takes four seconds for forty at once, and one for a last piece of ten.
     assert long.spoken_s - short.spoken_s > 35
-    assert long.delay_ms < short.delay_ms + 600
+    assert long.delay_ms < short.delay_ms + 1000

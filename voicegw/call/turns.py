@@ -18,6 +18,9 @@ from voicegw.config import TurnSettings
 # A pause this long is a good place to cut a turn, once the part before it is so long.
 PIECE_PAUSE = ms_to_samples(400)
 PIECE_LENGTH = ms_to_samples(6_000)
+# After this a shorter pause will do, where what is before it was transcribed already: a piece that nobody
+# cuts grows to max_turn_s, and the wait behind the last word with it.
+LONG_PIECE = ms_to_samples(10_000)
 # Whisper does badly with less: a shorter tail is transcribed together with the piece before it …
 TAIL = ms_to_samples(1_500)
 # … if both still lie in the ear's ring (30 s).
@@ -94,8 +97,9 @@ class Turns:
         else:
             pause = at_sample - self.last_voice
             self.end.paused(pause)
-            long = useless is not None and useless.to_sample - useless.from_sample >= PIECE_LENGTH
-            if useless is not None and long and pause >= PIECE_PAUSE and not useless.failed:
+            length = useless.to_sample - useless.from_sample if useless is not None else 0
+            cut = length >= PIECE_LENGTH and (pause >= PIECE_PAUSE or length >= LONG_PIECE)
+            if useless is not None and cut and not useless.failed:
                 # Its transcript stays: the turn is cut here.
                 self.pieces.append(useless)
                 self.from_sample = useless.to_sample
