@@ -125,9 +125,9 @@ def test_a_persona_cannot_have_a_model_of_its_own(tmp_path: Path) -> None:
         load_personas(load_settings({}, None, {"persona.folders": str(tmp_path), "persona.default": "own"}))
 
 
-async def _answered_after_ms(folder: Path, model: Path | None = None) -> tuple[float, int]:
-    """How long a caller waits who says one finished sentence, and how many answers were begun early."""
-    script = Script(stt=("where is my order",), llm=("It is on its way.",), stt_ms=300)
+async def _answered_after_ms(folder: Path, text: str, model: Path | None = None) -> tuple[float, int]:
+    """How long a caller waits who says this, and how many answers were begun early."""
+    script = Script(stt=(text,), llm=("It is on its way.",), stt_ms=300)
     path = "" if model is None else str(model)
     async with (
         rehearsed(folder, script, turns__model=path) as rehearsal,
@@ -138,26 +138,30 @@ async def _answered_after_ms(folder: Path, model: Path | None = None) -> tuple[f
         latency = await caller.event("latency")
         caller.send("hangup")
         await caller.ended()
-        return latency.fields["total_ms"], len(caller.told("draft"))
+        return latency.fields["end_of_turn_ms"], len(caller.told("draft"))
 
 
 @on_virtual_time
 async def test_a_model_that_hears_more_coming_lets_the_caller_think(tmp_path: Path) -> None:
     """The words looked complete. No model is asked for an answer meanwhile."""
     unsure = write_model(tmp_path / "unsure.onnx", offset=4.0)
-    usual, drafts = await _answered_after_ms(tmp_path / "usual")
-    later, none = await _answered_after_ms(tmp_path / "later", unsure)
+    usual, drafts = await _answered_after_ms(tmp_path / "usual", "where is my order")
+    later, none = await _answered_after_ms(tmp_path / "later", "where is my order", unsure)
     assert later > usual + 200
     assert (drafts, none) == (1, 0)
 
 
 @on_virtual_time
-async def test_a_model_that_is_sure_of_the_end_shortens_the_wait(tmp_path: Path) -> None:
-    """Where the answer is ready so soon."""
+async def test_a_model_that_is_sure_of_the_end_outweighs_words_that_often_go_on(tmp_path: Path) -> None:
+    """Not words that must go on: nobody ends with "and"."""
     sure = write_model(tmp_path / "sure.onnx", offset=-9.0)
-    usual, _ = await _answered_after_ms(tmp_path / "usual")
-    sooner, _ = await _answered_after_ms(tmp_path / "sooner", sure)
-    assert sooner < usual - 100
+    waits = {}
+    for text in ("that is what they said", "I want two and"):
+        usual, _ = await _answered_after_ms(tmp_path / "usual", text)
+        sooner, _ = await _answered_after_ms(tmp_path / "sooner", text, sure)
+        waits[text] = usual - sooner
+    assert waits["that is what they said"] > 200
+    assert waits["I want two and"] == 0
 
 
 @on_virtual_time

@@ -443,6 +443,7 @@ def bench_turns(
         os.cpu_count() or 1
     ),
     cut_offs: Annotated[bool, typer.Option("--cut-offs", help="List the turns that were cut off.")] = False,
+    turns_only: Annotated[bool, typer.Option("--turns-only", help="No interruptions.")] = False,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -456,6 +457,7 @@ def bench_turns(
             every=every,
             jobs=jobs,
             cut_offs=cut_offs,
+            turns_only=turns_only,
             overrides=overrides(set_),
             as_json=json,
         )

@@ -3,7 +3,7 @@
 import functools
 import json as json_lines
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from rich.console import Console
 from rich.progress import Progress
@@ -22,6 +22,7 @@ def run_bench_turns(
     every: int,
     jobs: int,
     cut_offs: bool,
+    turns_only: bool,
     overrides: dict[str, str],
     as_json: bool,
     console: Console | None = None,
@@ -35,11 +36,15 @@ def run_bench_turns(
     be_quiet()
     for chosen in halves:
         run = Run(chosen, second, overrides, every=every)
+        if turns_only:
+            run = replace(run, barge_ins={}, lengths=())
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task(f"{chosen} half", total=len(run.plans()))
             results = run_trials(run, jobs=jobs, done=functools.partial(progress.advance, task))
         if as_json:
-            console.file.write(json_lines.dumps({"half": chosen, **asdict(results)}) + "\n")
+            console.file.write(
+                json_lines.dumps({"half": chosen, "settings": overrides, **asdict(results)}) + "\n"
+            )
         else:
             print_results(results, chosen, console)
             if cut_offs:

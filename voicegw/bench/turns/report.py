@@ -49,13 +49,14 @@ def print_results(results: Results, half: str, console: Console) -> None:
     table.add_section()
     table.add_row(*turn_row("all", results.turns))
     console.print(table)
-    table = Table(title="Sounds over the agent's speech (all but speech and echo are synthetic or noise)")
-    _columns(table, "sound", "trials", "paused", "p50 ms", "p90 ms", "cut", "p50 ms", "p90 ms")
-    for kind in BARGE_INS:
-        found = [one for one in results.barge_ins if one.kind == kind]
-        if found:
-            table.add_row(*barge_in_row(kind, found))
-    console.print(table)
+    if results.barge_ins:
+        table = Table(title="Sounds over the agent's speech (all but speech and echo are synthetic or noise)")
+        _columns(table, "sound", "trials", "paused", "p50 ms", "p90 ms", "cut", "p50 ms", "p90 ms")
+        for kind in BARGE_INS:
+            found = [one for one in results.barge_ins if one.kind == kind]
+            if found:
+                table.add_row(*barge_in_row(kind, found))
+        console.print(table)
     if results.lengths:
         table = Table(title=f"The wait behind long turns, with {SLOW_STT_MS:.0f} ms more per second for STT")
         _columns(table, "turn", "spoken s", "STT requests", "delay ms")
