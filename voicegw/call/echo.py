@@ -14,9 +14,10 @@ from voicegw.audio.pcm import FRAME_US
 # Longest echo path that is looked for (600 ms: a mobile network, a loudspeaker), and the ring that holds it.
 LAGS = 30
 SLOTS = 256
-# Levels of the last 1.2 s are compared, every 200 ms.
+# Levels of the last 1.2 s are compared, every 200 ms; once a second on a line that has shown no echo so far.
 WINDOW = 60
 EVERY = 10
+RARELY = 50
 # Voices that are not echo agree by chance to about 0.5 over such a window.
 ALIKE = 0.65
 # Until something is learned of a line, echo 15 dB below the agent is reckoned with …
@@ -67,7 +68,8 @@ class EchoGuard:
         self._advance(slot)
         self._caller.append(level_rms)
         self._counted += 1
-        if self._counted % EVERY == 0 and len(self._caller) == WINDOW:
+        every = RARELY if self.lag is None and self._sounded >= PRIOR_FRAMES else EVERY
+        if self._counted % every == 0 and len(self._caller) == WINDOW:
             self._compare(slot)
         if self.lag is not None:
             return MARGIN * self.coupling * self._loudest(slot - self.lag - 2, slot - self.lag + 3)
@@ -94,7 +96,7 @@ class EchoGuard:
         if np.count_nonzero(agent > LEAST) < WINDOW // 3:
             return
         caller = np.array(self._caller)
-        own = caller - caller.mean()
+        own = caller - sum(self._caller) / WINDOW
         # Pearson's coefficient of the caller's levels with each window of the agent's, the newest first.
         sums, squares = np.correlate(agent, ONES), np.correlate(agent * agent, ONES)
         spread = np.maximum(squares - sums * sums / WINDOW, 0.0)
