@@ -1,5 +1,6 @@
 """What is shipped: the wheel with all its data, compose file, image file, alert rules, dashboard."""
 
+import http.server
 import importlib.metadata
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterable
@@ -273,3 +275,57 @@ def test_a_secret_would_be_found(tmp_path: Path) -> None:
     """A scan that never barked guards nothing."""
     (tmp_path / "leak.py").write_text('aws = "AKIA' + 'Q3EGRWYTUVLZ7B5C"\n')
     assert json.loads(run(*SCAN, "--all-files", "leak.py", cwd=tmp_path))["results"]
+
+
+class Vulnerabilities(http.server.BaseHTTPRequestHandler):
+    """OSV's `/v1/query` (https://google.github.io/osv.dev/post-v1-query/) that knows one vulnerability."""
+
+    vulnerable = ""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["package"]["name"]
+        found = {
+            "id": "PYSEC-2026-1",
+            "summary": "made up for a test",
+            "details": "made up for a test",
+            "published": "2026-01-01T00:00:00Z",
+            "affected": [
+                {
+                    "package": {"name": asked, "ecosystem": "PyPI"},
+                    "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "999.0"}]}],
+                }
+            ],
+        }
+        body = json.dumps({"vulns": [found]} if asked == self.vulnerable else {}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(("vulnerable", "code"), [("", 0), ("aiohttp", 1)])
+def test_a_vulnerable_package_stops_the_run(tmp_path: Path, vulnerable: str, code: int) -> None:
+    """The audit of what is installed, by a service of the tests' own: it barks only when it should."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Vulnerabilities) as service:
+        Vulnerabilities.vulnerable = vulnerable
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        done = audited(f"http://127.0.0.1:{service.server_port}/v1/query", tmp_path)
+        service.shutdown()
+    assert done.returncode == code, done.stdout + done.stderr
+    assert ("aiohttp" in done.stdout) == bool(vulnerable)
+    assert re.search(r"audited \d\d+ packages", done.stdout)
+
+
+def test_an_audit_that_asked_nobody_says_so(tmp_path: Path) -> None:
+    """Silence would look like safety."""
+    done = audited("http://127.0.0.1:9/v1/query", tmp_path)
+    assert done.returncode == 3
+    assert done.stdout.startswith("NOT AUDITED")
+
+
+def audited(url: str, cache: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ".ci/audit", "--osv-url", url, "--cache-dir", str(cache)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

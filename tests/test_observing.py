@@ -199,7 +199,9 @@ async def test_a_call_is_a_trace(tmp_path: Path) -> None:
     """Turns within the call, stages and requests within turns, and no words."""
     exporter = InMemorySpanExporter()
     async with kept_gateway(tmp_path) as running:
-        running.gateway.traces = Traces("", exporter=exporter)
+        running.gateway.traces = Traces(
+            "", model="gemini-2.5-flash", provider="api.example", exporter=exporter
+        )
         async with caller(running.url) as someone:
             await conversation(someone)
         await running.gateway.end_calls("shutdown")
@@ -213,11 +215,45 @@ async def test_a_call_is_a_trace(tmp_path: Path) -> None:
     assert chat.parent.span_id == turn.context.span_id
     assert chat.attributes is not None
     assert chat.attributes["gen_ai.operation.name"] == "chat"
+    assert chat.attributes["gen_ai.request.model"] == "gemini-2.5-flash"
+    assert chat.attributes["gen_ai.provider.name"] == "api.example"
+    assert isinstance(chat.attributes["gen_ai.usage.input_tokens"], int)
+    assert call.attributes is not None
+    assert call.attributes["gen_ai.conversation.id"] == call.attributes["voicegw.call_id"]
+    assert call.attributes["voicegw.ended_by"] == "caller"
     assert "stage first_token" in by_name
     assert (call.start_time or 0) <= (turn.start_time or 0) <= (turn.end_time or 0) <= (call.end_time or 0)
     told = json.dumps([dict(span.attributes or {}) for span in spans], default=str)
     assert "Where is my order" not in told
     assert "+8490" not in told
+
+
+async def test_what_is_logged_of_a_call_is_nobodys_word(tmp_path: Path) -> None:
+    """A whole call with trouble in it, at the lowest level: no word, number, key or token in the log."""
+    out = io.StringIO()
+    token_secret = "a-secret-for-tests-which-is-long-enough"
+    with logging_to(out, "DEBUG", "json"):
+        async with kept_gateway(tmp_path, door__secret=token_secret) as running:
+            token = issue(running.gateway.settings.door, "bridge", ["call"], 60)
+            async with caller(f"{running.url}?token={token}&queue=platinum") as someone:
+                await someone.send("start", caller="+84901234567", metadata={"note": "likes orchids"})
+                await someone.event("speech_stopped")
+                await someone.send("text", text="Where is my parcel, says Lan?")
+                heard = (await someone.event("speech_stopped"))["heard"]
+                running.provider.fail("llm", Fault(status=400, body=b"parcel of Lan"), times=None)
+                await someone.send("text", text="Nguyễn Thị Lan wants her money back")
+                await someone.event("rung")
+                await someone.send("dtmf", digit="7")
+                await someone.connection.send('{"type":"orchids"')
+                await someone.event("error")
+                await someone.send("hangup", reason="my own words")
+                await someone.closed()
+            await running.gateway.end_calls("shutdown")
+    logged = out.getvalue()
+    assert "ended: caller" in logged
+    assert "http_400" in logged
+    for word in ("+8490", "901234567", "Lan", "parcel", "orchids", "platinum", "my own words", heard, token):
+        assert word not in logged, word
 
 
 class Receiver:

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from voicegw.agents.personas import Persona, load_personas, persona_for
 from voicegw.call.notices import Notice, Recording, Verdict
@@ -66,7 +67,7 @@ class Gateway:
         self.metrics = Metrics()
         self.metrics.registry.register(ProcessFigures(self))
         self.watch: LoopWatch | None = None
-        self.traces = Traces(settings.log.traces) if settings.log.traces else None
+        self.traces = _traces(settings)
         self.links = Links(settings.door.secret.encode() or secrets.token_bytes(32))
         self.personas = personas
         self.providers = providers
@@ -320,6 +321,13 @@ class Gateway:
             await self.keeping.close()
         await self.control.aclose()
         await self.providers.aclose()
+
+
+def _traces(settings: Settings) -> Traces | None:
+    if not settings.log.traces:
+        return None
+    llm = settings.resolved("llm")
+    return Traces(settings.log.traces, model=llm.model, provider=urlsplit(llm.base_url).hostname or "")
 
 
 def _versions(personas: dict[str, Persona]) -> dict[str, str]:

@@ -15,9 +15,13 @@ from voicegw.verdict.timeline import Timeline
 
 
 class Traces:
-    """Sends traces to an OTLP endpoint. Raises ConfigError when the extra is not installed."""
+    """Sends traces to an OTLP endpoint. Raises ConfigError when the extra is not installed.
 
-    def __init__(self, endpoint: str, *, exporter: Any = None) -> None:
+    `model` and `provider` (a host) name the language model that is asked first.
+    """
+
+    def __init__(self, endpoint: str, *, model: str, provider: str, exporter: Any = None) -> None:
+        self._asked = {"gen_ai.request.model": model, "gen_ai.provider.name": provider}
         try:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
             from opentelemetry.sdk.resources import Resource
@@ -31,7 +35,7 @@ class Traces:
         self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer("voicegw")
 
-    def ended(self, call_id: str, told: Mapping[str, str], timeline: Timeline, outcome: str) -> None:
+    def ended(self, call_id: str, told: Mapping[str, str], timeline: Timeline, ended_by: str) -> None:
         """Make the trace of a call that is over. Blocks for some milliseconds: call it in a thread."""
         from opentelemetry.trace import set_span_in_context
 
@@ -50,7 +54,7 @@ class Traces:
                 "gen_ai.agent.name": told.get("persona", ""),
                 "gen_ai.agent.version": told.get("persona_version", ""),
                 "gen_ai.conversation.id": call_id,
-                "voicegw.outcome": outcome,
+                "voicegw.ended_by": ended_by,
             },
         )
         within_call = set_span_in_context(call)
@@ -70,7 +74,7 @@ class Traces:
                 },
             )
             within = set_span_in_context(turn)
-            for name, (start, stop), attributes in _parts(exchange):
+            for name, (start, stop), attributes in _parts(exchange, self._asked):
                 span = self._tracer.start_span(
                     name, context=within, start_time=at(start), attributes=attributes
                 )
@@ -90,7 +94,9 @@ def _span(exchange: Exchange) -> tuple[int | None, int]:
     return (min(known), max(known)) if known else (None, 0)
 
 
-def _parts(exchange: Exchange) -> list[tuple[str, tuple[int, int], dict[str, Any]]]:
+def _parts(
+    exchange: Exchange, asked_of: Mapping[str, str]
+) -> list[tuple[str, tuple[int, int], dict[str, Any]]]:
     """Stages of the gap, and requests, as (name, (from, to), attributes)."""
     found: list[tuple[str, tuple[int, int], dict[str, Any]]] = []
     if exchange.last_word_us is not None:
@@ -109,6 +115,7 @@ def _parts(exchange: Exchange) -> list[tuple[str, tuple[int, int], dict[str, Any
         if asked.done_us is not None:
             attributes = {
                 "gen_ai.operation.name": "chat",
+                **asked_of,
                 "gen_ai.usage.input_tokens": asked.prompt_tokens,
                 "gen_ai.usage.output_tokens": asked.completion_tokens,
                 "gen_ai.response.finish_reasons": [asked.finish_reason],
