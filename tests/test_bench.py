@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +33,7 @@ from voicegw.bench.virtual import replay_speed
 from voicegw.call.ear import Ear
 from voicegw.call.events import VoiceActivity
 from voicegw.call.sentences import FIRST_WORDS
-from voicegw.cli.bench import run_bench, run_carrier_bench, run_records_bench
+from voicegw.cli.bench import run_bench, run_carrier_bench, run_flood_bench, run_records_bench
 from voicegw.errors import ConfigError
 
 needs_two_cores = pytest.mark.skipif(
@@ -300,6 +301,19 @@ def test_everything_on_is_measured_beside_nothing_kept(capsys: pytest.CaptureFix
     found = json.loads(capsys.readouterr().out)
     assert found["name"] == "everything on"
     assert found["ratio"] > 0
+    for load in (*found["native"], *found["other"]):
+        assert load["frames"] > 100
+        assert load["trouble"] == {}
+
+
+def test_calls_are_measured_while_a_client_floods(capsys: pytest.CaptureFixture[str]) -> None:
+    """The flood is real, it is cut again and again, and the calls beside it are heard and answered."""
+    run_flood_bench(4, quick=True, as_json=True)
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    sent, _, cut = re.findall(r"(\d+) malformed messages in (\d+) s; cut (\d+) times", printed.err)[-1]
+    assert int(sent) > 10_000
+    assert int(cut) >= 1
     for load in (*found["native"], *found["other"]):
         assert load["frames"] > 100
         assert load["trouble"] == {}

@@ -30,6 +30,7 @@ CAPACITY_LATE_MS = 20.0
 NEAR = 0.12
 # What is compared with a gateway that keeps nothing: records, recordings, metrics that are fetched, tokens.
 EVERYTHING = "everything on"
+FLOODED = "under a flood"
 # As deploy/prometheus.yml has it.
 SCRAPE_S = 10.0
 TOKEN_S = 3600.0
@@ -132,6 +133,31 @@ class Bencher:
 
         return _repeated(once, self._tell)
 
+    def flooded(self, calls: int) -> Beside:
+        """Measure talking calls while another client floods the gateway, and while none does."""
+        alone: list[Load] = []
+        flooded: list[Load] = []
+        for _ in range(self._plan.rounds):
+            alone.append(self._gateway(calls, talking=True))
+            flooded.append(self._beside_flood(calls))
+        return beside(FLOODED, calls, alone, flooded)
+
+    def _beside_flood(self, calls: int) -> Load:
+        self._tell(f"{calls} native calls at the gateway, {FLOODED}")
+        plan = self._plan
+
+        def once() -> Load:
+            with self._running_gateway(calls, profiled=False) as server:
+                port = server.said()["port"]
+                for_s = plan.spread_s + plan.settle_s + plan.window_s + 2
+                with Child("voicegw.bench.flood", {"port": port, "for_s": for_s}, self._other_cores) as flood:
+                    load = self._load(server, PATHS["native"], calls, talking=True, answers=True, port=port)
+                    done = flood.said()
+            self._tell(f"{done['sent']} malformed messages in {for_s:.0f} s; cut {done['cut']} times")
+            return load
+
+        return _repeated(once, self._tell)
+
     def everything_on(self, calls: int) -> Beside:
         """Measure talking calls with everything on that an operator may want, and with nothing kept."""
         plain: list[Load] = []
@@ -188,10 +214,11 @@ class Bencher:
         carrier: str = "native",
         token: str = "",
         life_s: float = 0.0,
+        port: int = 0,
     ) -> Load:
         plan = self._plan
         order = LoadOrder(
-            port=server.said()["port"],
+            port=port or server.said()["port"],
             path=path,
             pid=server.pid,
             calls=calls,
@@ -259,3 +286,8 @@ def measure_everything_on(
 ) -> Beside:
     """Measure what records, recordings, metrics and tokens cost together. Raises ConfigError, ChildFailed."""
     return Bencher(QUICK if quick else FULL, speech, tell, profile).everything_on(calls)
+
+
+def measure_flooded(calls: int, *, speech: Path, quick: bool, tell: Tell) -> Beside:
+    """Measure what a client that floods costs the others. Raises ConfigError, ChildFailed."""
+    return Bencher(QUICK if quick else FULL, speech, tell).flooded(calls)

@@ -12,7 +12,7 @@ from rich.table import Table
 from voicegw.bench.carrier import PATHS, Beside
 from voicegw.bench.figures import BENCH, read_bench
 from voicegw.bench.material import RECORDING
-from voicegw.bench.measure import measure, measure_carrier, measure_everything_on
+from voicegw.bench.measure import measure, measure_carrier, measure_everything_on, measure_flooded
 from voicegw.bench.report import print_bench
 from voicegw.errors import ConfigError
 
@@ -92,6 +92,25 @@ def run_carrier_bench(
     return 0 if found.sound else 1
 
 
+def run_flood_bench(
+    calls: int, *, quick: bool = False, as_json: bool = False, console: Console | None = None
+) -> int:
+    """Measure how late calls are while one client sends 10,000 malformed messages a second.
+
+    Returns 0 when every figure may be believed, 1 otherwise.
+    """
+    console = console or Console(highlight=False)
+    progress = Console(stderr=True, highlight=False)
+    found = measure_flooded(
+        calls, speech=RECORDING, quick=quick, tell=lambda line: progress.print(line, style="dim")
+    )
+    if as_json:
+        console.file.write(json.dumps(asdict(found), indent=2) + "\n")
+    else:
+        _print_beside(found, None, console)
+    return 0 if found.sound else 1
+
+
 def run_records_bench(
     calls: int,
     *,
@@ -120,7 +139,7 @@ def run_records_bench(
     return 0 if found.sound else 1
 
 
-def _print_beside(found: Beside, most: float, console: Console) -> None:
+def _print_beside(found: Beside, most: float | None, console: Console) -> None:
     table = Table(title=f"{found.calls} talking calls, {len(found.native)} rounds (the middle one)")
     for column in ("", "native", found.name, "ratio", "aim"):
         table.add_column(column, justify="left" if not column else "right")
@@ -132,7 +151,7 @@ def _print_beside(found: Beside, most: float, console: Console) -> None:
     ):
         figures = [median(map(get, loads)) for loads in (found.native, found.other)]
         cpu = name.startswith("CPU")
-        ratio, aim = (f"{found.ratio:.2f}", f"{most}") if cpu else ("", "")
+        ratio, aim = (f"{found.ratio:.2f}", f"{most or ''}") if cpu else ("", "")
         table.add_row(name, *(f"{figure:.2f}" for figure in figures), ratio, aim)
     console.print(table)
     if not found.sound:
