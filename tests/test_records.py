@@ -26,7 +26,7 @@ from voicegw.server.keeping import Keeping
 from voicegw.store.database import MIGRATIONS, Database, database_url, newest_revision
 from voicegw.store.queries import Filter, list_calls, one_call
 from voicegw.store.records import CallRecord, TurnRecord, load_record
-from voicegw.store.retention import calls_of, remove_calls, remove_older
+from voicegw.store.retention import FOLDERS, calls_of, remove_calls, remove_older
 from voicegw.store.spool import Spool
 from voicegw.store.tables import PARTS, calls, metadata
 
@@ -370,12 +370,19 @@ async def test_one_caller_is_forgotten_everywhere(tmp_path: Path, database: Data
     )
     spool = Spool(tmp_path)
     spool.end(record(4), hook=True)
+    # In every folder there is: whatever is kept of a call begins with its id.
+    files = [tmp_path / folder / f"{1:016x}.x" for folder in FOLDERS]
+    files.append(tmp_path / "photos" / f"{3:016x}" / "1.jpg")
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     ids = await calls_of(database, tmp_path, "+84901234567")
     assert ids == [f"{n:016x}" for n in (1, 3, 4)]
     await remove_calls(database, tmp_path, ids)
     assert await calls_of(database, tmp_path, "+84901234567") == []
     assert await count(database) == 1
     assert not journal.exists()
+    assert not any(path.exists() for path in files)
 
 
 @pytest.mark.parametrize("url", ["mysql://root@localhost/x", "not a url"])

@@ -14,7 +14,8 @@ from voicegw.store.database import Database
 from voicegw.store.tables import calls
 
 # Where a call's files lie, by folder; each begins with the call's id.
-FOLDERS = ("recordings", "journals", "spool", "bundles")
+# Photos are gone with their call, unless its process was killed.
+FOLDERS = ("recordings", "journals", "spool", "bundles", "photos")
 # Ids in one statement: SQLite and PostgreSQL take more.
 CHUNK = 500
 DAY_S = 86_400
