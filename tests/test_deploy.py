@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from email import message_from_bytes
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -247,6 +248,31 @@ def test_the_prometheus_configuration_is_right(tmp_path: Path, system_program: C
     shutil.copytree(DEPLOY, tmp_path, dirs_exist_ok=True)
     (tmp_path / "metrics.token").write_text("x")
     run(system_program("promtool"), "check", "config", "prometheus.yml", cwd=tmp_path)
+
+
+def test_what_is_provisioned_fits_together() -> None:
+    """Grafana, Prometheus and the gateway find each other by the names and paths of the compose file."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    mounts = dict(
+        volume.split(":")[:2] for volume in services["grafana"]["volumes"] if volume.startswith("./")
+    )
+    provisioning = DEPLOY / "grafana" / "provisioning"
+    assert mounts["./deploy/grafana/provisioning"] == "/etc/grafana/provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
+    prometheus = urlsplit(source["url"])
+    assert prometheus.hostname in services
+    assert services[prometheus.hostname]["ports"][0].endswith(f":{prometheus.port}")
+    (boards,) = yaml.safe_load((provisioning / "dashboards" / "voicegw.yml").read_text())["providers"]
+    assert boards["options"]["path"] == mounts["./deploy/grafana/dashboards"]
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "voicegw.json").read_text())
+    panels = dashboard["panels"]
+    assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"]}
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(places)) == len(places)
+    scraped = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"][0]
+    host, _, port = scraped["static_configs"][0]["targets"][0].partition(":")
+    assert services[host]["ports"][0].endswith(f":{port}")
 
 
 def test_rules_and_dashboard_ask_for_metrics_that_there_are() -> None:
