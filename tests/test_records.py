@@ -207,8 +207,8 @@ async def test_every_column_of_a_record_is_filled_by_a_call(tmp_path: Path) -> N
     assert (tool["name"], tool["outcome"]) == ("get_order_status", "done")
     assert "out_for_delivery" in tool["result"]
     assert [rung["rung"] for rung in row["rungs"]] == ["apology"]
-    # Nobody was interrupted or misunderstood, scripted providers cost nothing; verdicts have their own tests.
-    empty = {"metadata", "cost_usd", "costs", "reopened", "rejected", "cut", "verdict", "verdict_detail"}
+    # Nobody was interrupted or misunderstood, scripted providers cost nothing.
+    empty = {"metadata", "cost_usd", "costs", "reopened", "rejected", "cut"}
     for table, parts in ((calls, [row]), *((table, row[name]) for name, table in PARTS.items())):
         for column in table.columns:
             if column.name not in (*empty, "call_id", "number", "turn"):
