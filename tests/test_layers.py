@@ -25,6 +25,19 @@ LAYERS = (
     {"errors"},
 )
 HEIGHT = {room: len(LAYERS) - number for number, rooms in enumerate(LAYERS) for room in rooms}
+# The parts of a call in their row (docs/architecture.md).
+PARTS = (
+    "floor",
+    "caller_turn",
+    "speaking",
+    "presence",
+    "ladder",
+    "speech",
+    "answering",
+    "written",
+    "hearing",
+    "call",
+)
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -83,6 +96,24 @@ def test_every_room_has_its_place() -> None:
     """A new room must be put somewhere, or this test would not look at it."""
     rooms = {room_of(path) for path in FILES} - {"", "embedded"}
     assert rooms <= HEIGHT.keys()
+
+
+def looking_back(source: str, part: str) -> list[str]:
+    """The parts of a call that `part` imports though they stand behind it."""
+    behind = PARTS[PARTS.index(part) :]
+    imported = (module for _, module in modules(ast.parse(source), PACKAGE / "call" / f"{part}.py"))
+    return [there for module in imported for there in behind if module.startswith(f"voicegw.call.{there}.")]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_of_a_call_knows_only_those_before_it(part: str) -> None:
+    """Whoever reads one looks in one direction; two that know each other are one that is too long."""
+    assert looking_back((PACKAGE / "call" / f"{part}.py").read_text(encoding="utf-8"), part) == []
+
+
+def test_a_part_that_looks_back_is_found() -> None:
+    """Also this guard must bark."""
+    assert looking_back("from voicegw.call.hearing import Hearing", "speaking") == ["hearing"]
 
 
 @pytest.mark.parametrize(
