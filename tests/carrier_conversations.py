@@ -10,11 +10,12 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from gateways import Running, running_gateway
-from rehearsed import WHEN
+from rehearsed import GO_FORWARD, WHEN
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from voicegw.audio.pcm import SAMPLE_BYTES, SAMPLES_PER_MS
 from voicegw.call.events import CallStarted, Dtmf, Event, HungUp
 from voicegw.carriers.base import Message
 from voicegw.rehearsal.bridges import BRIDGES, Bridge
@@ -250,7 +251,8 @@ async def _script(
     outcome.answered_after_s = answer_at - asked_at
     await phone.until(lambda: phone.now > answer_at + 0.7)
     cut_in_at = phone.now
-    phone.say(WHEN)
+    # Three spaced words of 140 to 180 ms each.
+    phone.say(GO_FORWARD[: 900 * SAMPLES_PER_MS * SAMPLE_BYTES])
     await phone.until(lambda: phone.quiet_for(0.25))
     silent_at = max(end for _, end in phone.sounds)
     outcome.answer_heard_s = silent_at - answer_at

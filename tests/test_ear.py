@@ -3,6 +3,7 @@
 import math
 import struct
 
+import numpy as np
 import pytest
 from rehearsed import COUGH, GO_FORWARD
 
@@ -159,3 +160,39 @@ def test_what_is_watched_for_is_told_to_the_sample_in_a_gap() -> None:
     assert ear.fill(200_000) == ()
     assert ear.gap_due_us == 260_000
     assert ear.fill(260_000) == (SampleReached(FRAME_SAMPLES * 13),)
+
+
+def over_the_agent(ear: Ear, pcm: bytes, now: int = 0) -> list[tuple[int, bool]]:
+    """Give audio while the agent speaks; return at which frame a voice began and ended."""
+    told: list[tuple[int, bool]] = []
+    for number, start in enumerate(range(0, len(pcm), FRAME_BYTES)):
+        now += 20_000
+        ear.echo.played(now, 3000.0)
+        for event in ear.hear(pcm[start : start + FRAME_BYTES], now):
+            assert isinstance(event, VoiceActivity)
+            if not told or told[-1][1] != event.speaking:
+                told.append((number, event.speaking))
+    return told
+
+
+def test_a_noise_over_the_agents_speech_holds_it_up_for_a_fifth_of_a_second_and_once() -> None:
+    """Two seconds of breath against the receiver: no pitch, no interruption, whatever the detector says."""
+    rng = np.random.default_rng(2)
+    breath = np.convolve(rng.normal(0, 8000, 32_000), np.ones(8) / 8, "same").astype("<i2").tobytes()
+    ear = Ear()
+    assert not over_the_agent(ear, SILENT_FRAME * 100)
+    told = over_the_agent(ear, breath + SILENT_FRAME * 20, 2_000_000)
+    assert [speaking for _, speaking in told] == [True, False]
+    assert told[1][0] - told[0][0] <= 10
+    # A word right behind it is a word.
+    assert over_the_agent(ear, GO_FORWARD[: 900 * 32], 5_000_000)[0][1]
+
+
+def test_a_word_over_the_agents_speech_is_heard_whole() -> None:
+    """From its onset to its end, though its consonants have no pitch."""
+    ear = Ear()
+    over_the_agent(ear, SILENT_FRAME * 100)
+    told = over_the_agent(ear, GO_FORWARD[: 900 * 32] + SILENT_FRAME * 30, 2_000_000)
+    assert [speaking for _, speaking in told] == [True, False]
+    assert told[0][0] <= 10
+    assert told[1][0] - told[0][0] >= 35

@@ -5,6 +5,7 @@ import pytest
 
 from voicegw.audio.level import NoiseFloor, for_recognition, rms
 from voicegw.audio.pcm import SAMPLES_PER_MS
+from voicegw.audio.pitch import periodicity
 from voicegw.bench.turns.report import barge_in_row, turn_row
 from voicegw.bench.turns.trials import Kind, Run, run_trials
 from voicegw.call.completeness import Expected, Look, expected_from, look_of
@@ -126,13 +127,49 @@ def test_a_murmur_keeps_the_floor_and_a_word_takes_it() -> None:
     """Its length leaves it open: the words decide."""
     ms = SAMPLES_PER_MS
     voice = Interruption(InterruptionSettings(backchannels=("alô",)), 480, "vi")
-    voice.begin(0)
+    voice.begin(0, 0)
     assert voice.goes_on(300 * ms, -20) is Verdict.OPEN
     assert voice.ended(350 * ms, 400_000) is Verdict.OPEN
     assert voice.said("Vâng, vâng ạ.") is Verdict.KEEP
     assert voice.said("Alô") is Verdict.KEEP
     assert voice.said("Dừng lại") is Verdict.YIELD
-    assert voice.ended(500 * ms, 900_000) is Verdict.YIELD
+    voice.begin(1000 * ms, 1_000_000)
+    assert voice.ended(1500 * ms, 1_500_000) is Verdict.YIELD
+
+
+@pytest.mark.parametrize(
+    ("voices_ms", "found"),
+    [
+        # "go ... forward ... ten": each as short as a cough.
+        ([(0, 140), (390, 570), (860, 1000)], Verdict.OPEN),
+        ([(0, 200), (400, 600), (800, 1000), (1200, 1400), (1600, 1800)], Verdict.YIELD),
+        ([(0, 250)], Verdict.KEEP),
+        # A cough a second never adds up, nor do two that are far apart.
+        ([(at, at + 200) for at in range(0, 20_000, 1000)], Verdict.KEEP),
+        ([(0, 280), (1500, 1780)], Verdict.KEEP),
+    ],
+)
+def test_spaced_words_add_up_and_coughs_do_not(voices_ms: list[tuple[int, int]], found: Verdict) -> None:
+    """Who says "no ... wait ... stop" means it, though each word alone could be a cough."""
+    voice = Interruption(InterruptionSettings(), 560, "en")
+    verdict = Verdict.OPEN
+    for begin, end in voices_ms:
+        voice.begin(begin * SAMPLES_PER_MS, begin * 1000)
+        verdict = voice.ended(end * SAMPLES_PER_MS, end * 1000)
+        if verdict is Verdict.KEEP:
+            voice.close()
+    assert verdict is found
+
+
+def test_words_that_were_dealt_with_do_not_count_again() -> None:
+    """A murmur was understood: the next cough is a cough."""
+    voice = Interruption(InterruptionSettings(), 560, "en")
+    voice.begin(0, 0)
+    assert voice.ended(350 * SAMPLES_PER_MS, 550_000) is Verdict.OPEN
+    assert voice.said("Uh-huh.") is Verdict.KEEP
+    voice.close()
+    voice.begin(900 * SAMPLES_PER_MS, 900_000)
+    assert voice.ended(1100 * SAMPLES_PER_MS, 1_300_000) is Verdict.KEEP
 
 
 def test_protected_sentences_are_heard_to_their_end() -> None:
@@ -179,6 +216,56 @@ def test_the_lines_echo_is_learned_and_a_louder_voice_passes() -> None:
     assert guard.lag == 10
     assert guard.coupling == pytest.approx(0.17, abs=0.03)
     assert guard.threshold(len(agent) * 20_000 + 2_000_000, 100.0) == 0.0
+
+
+@pytest.mark.parametrize("delay", [2, 10, 25])
+def test_an_echo_30_db_down_is_expected_even_of_a_voice_without_ups_and_downs(delay: int) -> None:
+    """A level voice likens nothing; its echo must not make the agent pause at itself again and again."""
+    guard = EchoGuard()
+    agent, echo = 3000.0, 95.0
+    below = []
+    for at in range(80 * 50):
+        if at % 100 < 80:
+            guard.played(at * 20_000, agent)
+        heard = echo if at >= delay and (at - delay) % 100 < 80 else 10.0
+        if heard >= guard.threshold(at * 20_000, heard, 10.0):
+            below.append(at)
+    assert not [at for at in below if (at - delay) % 100 < 80 and at >= delay]
+    # Somebody who speaks 20 dB louder than the echo is heard all the same.
+    assert guard.threshold(80 * 50 * 20_000, 950.0, 10.0) < 950.0
+
+
+def test_a_line_without_echo_is_free_within_a_second_and_a_half_of_speech() -> None:
+    """Else a caller who speaks softly could not interrupt the greeting."""
+    guard = EchoGuard()
+    for at in range(75):
+        guard.played(at * 20_000, 3000.0)
+        threshold = guard.threshold(at * 20_000, 12.0, 10.0)
+    assert guard.bound == 0.0
+    assert threshold == 0.0
+
+
+def test_a_caller_who_talks_over_the_agent_is_not_taken_for_its_echo() -> None:
+    """As loud as the agent, for most of the time: the quiet quarter tells what the line gives back."""
+    rng = np.random.default_rng(3)
+    guard = EchoGuard()
+    for at in range(1500):
+        guard.played(at * 20_000, float(rng.uniform(1000, 4000)))
+        speaks = at % 200 >= 80
+        guard.threshold(at * 20_000, float(rng.uniform(500, 4000)) if speaks else 60.0, 10.0)
+    assert guard.bound is not None
+    assert guard.bound < 0.1
+
+
+def test_vowels_have_a_pitch_and_noise_has_none() -> None:
+    """By it a cough over the agent's speech is told from a word."""
+    rng = np.random.default_rng(1)
+    noise = (rng.normal(0, 3000, 640)).astype("<i2").tobytes()
+    assert periodicity(noise) < 0.6
+    for hz in (90, 200, 350):
+        vowel = sum(np.sin(np.arange(640) * 2 * np.pi * hz * n / 16_000) / n for n in (1, 2, 3, 4))
+        assert periodicity((vowel * 3000 + rng.normal(0, 300, 640)).astype("<i2").tobytes()) > 0.9
+    assert periodicity(bytes(1280)) == 0.0
 
 
 def test_a_long_sentence_does_not_lift_the_background() -> None:

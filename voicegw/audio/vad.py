@@ -46,6 +46,11 @@ class VoiceDetector:
         # True when the newest frame by itself passed detector and gate (the vote may still say no).
         self.frame_voiced = False
 
+    @property
+    def background_rms(self) -> float:
+        """The level of the background by now."""
+        return self._floor.rms
+
     def hear(self, frame: bytes, least_rms: float = 0.0) -> bool:
         """Return True while the vote over the last five frames says voice.
 

@@ -18,6 +18,7 @@ from voicegw.audio.pcm import (
     SILENT_FRAME,
     samples_to_us,
 )
+from voicegw.audio.pitch import periodicity
 from voicegw.audio.vad import VoiceDetector
 from voicegw.call.echo import EchoGuard
 from voicegw.call.events import Dtmf, Event, SampleReached, VoiceActivity
@@ -47,6 +48,13 @@ FRESH = 112 * SAMPLES_PER_MS
 LOUD_HOLD = 240 * SAMPLES_PER_MS
 # What it denied is watched on until the first one has been quiet for this long.
 SUSPECT_FRAMES = 25
+# Over the agent's speech only what has a pitch is a voice: in two of the last 16 frames that sound like one,
+# each measured with the one before it. It has 200 ms for it ("sure" begins without), and no sentence is
+# without for so long later: what interrupts must not be a cough, a key or a room.
+PITCHED = 0.75
+PITCH_MASK = 0xFFFF
+PITCHES = 2
+PITCH_WITHIN = 200 * SAMPLES_PER_MS
 NEVER = 1 << 62
 
 _NOTHING: tuple[Event, ...] = ()
@@ -70,6 +78,9 @@ class Ear:
         self._suspect = False
         self._suspect_quiet = 0
         self._vad = VoiceDetector()
+        self._pitches = 0
+        self._toned_at = -NEVER  # where the newest sound with a pitch ended
+        self._over_agent = False  # the voice that is being heard began while the agent was heard
         self._rest = b""
         self._frames: deque[bytes] = deque()
         self._limit = IDLE_FRAMES
@@ -123,10 +134,20 @@ class Ear:
                 # It has begun before it was known for what it is.
                 for back in range(1, min(2, len(self._frames)) + 1):
                     self._frames[-back] = SILENT_FRAME
-        least = self.echo.threshold(self._heard_at, self._vad.level_rms)
-        events = self._take_frame(frame, self._vad.hear(frame, least))
+        vad = self._vad
+        least = self.echo.threshold(self._heard_at, vad.level_rms, vad.background_rms)
+        voiced = vad.hear(frame, least)
+        if voiced and (self.echo.agent_heard or self._over_agent):
+            self._measure_pitch(frame)
+        events = self._take_frame(frame, voiced)
         # Carriers that tell keys by messages often leave the tone in as well: one of both counts.
         return (*events, Dtmf(key)) if key and not self.keys_told else events
+
+    def _measure_pitch(self, frame: bytes) -> None:
+        pitched = bool(self._frames) and periodicity(self._frames[-1] + frame) > PITCHED
+        self._pitches = (self._pitches << 1 | pitched) & PITCH_MASK
+        if self._pitches.bit_count() >= PITCHES:
+            self._toned_at = self.position + FRAME_SAMPLES
 
     def _take_frame(self, frame: bytes, voiced: bool) -> tuple[Event, ...]:
         self.position = position = self.position + FRAME_SAMPLES
@@ -144,12 +165,21 @@ class Ear:
         if self._suspect:
             self._suspect_quiet = 0 if voiced else self._suspect_quiet + 1
             self._suspect = self._suspect_quiet < SUSPECT_FRAMES
+            if not self._suspect:
+                self._over_agent = False
+            elif self._toned_at == self.position:
+                self._suspect = False
+                events = (self._voice_began(),)
+        elif self._speaking and self._toneless:
+            events = (self._deny(),)
         elif voiced and not self._speaking:
             events = (self._voice_began(),)
         elif self._speaking:
             if self._vad.frame_loud:
                 self._loud_at = self.position
             # The vote says whether this is still voice; the frame itself says where its last sound is.
+            if self._over_agent and self.position - max(self._onset, self._toned_at) > PITCH_WITHIN:
+                voiced = False
             self._unvoiced = 0 if voiced and self._vad.frame_voiced else self._unvoiced + 1
             if self._confirmed and self.position - self._judged <= FRESH:
                 # Background talk is a voice too, but not a loud one; noise is loud, but no voice.
@@ -168,8 +198,15 @@ class Ear:
             events = (*events, SampleReached(reached))
         return events
 
+    @property
+    def _toneless(self) -> bool:
+        """True when what began over the agent's speech has shown no pitch for too long."""
+        since = self.position - self._onset
+        return self._over_agent and since == PITCH_WITHIN and self._toned_at < self._onset
+
     def _voice_began(self) -> VoiceActivity:
         self._speaking = True
+        self._over_agent = self._over_agent or self.echo.agent_heard
         self._onset = self._loud_at = self.position
         self._confirmed = False
         self._judged = self._sure_at = -NEVER
@@ -180,7 +217,8 @@ class Ear:
         return self._activity(max(0, self.position - 5 * FRAME_SAMPLES), True)
 
     def _voice_ended(self) -> VoiceActivity:
-        self._speaking = False
+        self._speaking = self._over_agent = False
+        self._pitches = 0
         return self._activity(self.position - self._unvoiced * FRAME_SAMPLES, False)
 
     def _activity(self, at_sample: int, speaking: bool) -> VoiceActivity:
@@ -205,11 +243,14 @@ class Ear:
                 self._confirmed, self._judged, self._sure_at = True, at_sample, at_sample
                 return (began,)
         elif self._speaking and not self._confirmed and at_sample - self._onset >= CONFIRM:
-            # Noise that only sounded like a voice: it is told to have ended where it began.
-            self._speaking = False
-            self._suspect, self._suspect_quiet = True, 0
-            return (self._activity(max(0, self._onset - 4 * FRAME_SAMPLES), False),)
+            return (self._deny(),)
         return _NOTHING
+
+    def _deny(self) -> VoiceActivity:
+        """Noise that only sounded like a voice: it is told to have ended where it began."""
+        self._speaking = False
+        self._suspect, self._suspect_quiet = True, 0
+        return self._activity(max(0, self._onset - 4 * FRAME_SAMPLES), False)
 
     # What the call asks for
 

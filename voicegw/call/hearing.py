@@ -78,7 +78,8 @@ class Hearing:
         self._turn.waste_draft()
         if reply is not None:
             if self._may_interrupt(reply):
-                self._interruption.begin(floor.now)
+                self._interruption.begin(event.at_sample, floor.now)
+                self._turns.reach_back(self._interruption.from_sample)
                 floor.do(c.PauseSpeech())
         else:
             # Also when the turn had ended and its transcript was on its way: it is the same turn.
@@ -89,7 +90,7 @@ class Hearing:
         piece = self._turns.voice_goes_on(event.at_sample, event.level_db)
         if piece is not None:
             self._turn.transcribe(piece)
-        verdict = self._interruption.goes_on(event.at_sample - self._turns.voice_from, event.level_db)
+        verdict = self._interruption.goes_on(event.at_sample, event.level_db)
         if self._interruption.undecided and verdict is Verdict.YIELD:
             self._yield_floor()
 
@@ -98,7 +99,7 @@ class Hearing:
         watch = self._turns.voice_ended(event.at_sample, event.level_db)
         self._floor.notify(n.VoiceStopped(event.at_sample // SAMPLES_PER_MS))
         if self._interruption.undecided:
-            verdict = self._interruption.ended(event.at_sample - self._turns.voice_from, self._floor.now)
+            verdict = self._interruption.ended(event.at_sample, self._floor.now)
             if verdict is Verdict.KEEP:
                 # A cough: no turn, and the agent goes on.
                 self._reject_turn("too_short")

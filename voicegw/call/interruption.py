@@ -14,6 +14,11 @@ from voicegw.call.transcript_gate import words_of
 
 # A shorter voice is a cough or a click: not worth asking what it said.
 COUGH = ms_to_samples(300)
+# Spaced words ("stop ... wait ... no") add up, though each is as short as a cough. Silence takes away from
+# the sum a quarter of its length, so that a cough now and then never adds up; after a second nothing is left,
+# and the audio before it is not kept either.
+LEAK = 4
+CARRIED = ms_to_samples(1000)
 # How long the agent stays silent for the words of a voice that was too short to decide by its length: as
 # long as a listener's own reaction may take. A later answer can still interrupt.
 WORDS_WAIT_US = 450_000
@@ -45,7 +50,10 @@ class Interruption:
         self._murmurs = known | {word for phrase in settings.backchannels for word in words_of(phrase)}
         self._usual_db: float | None = None
         self._since = 0
-        self._before = 0  # voice since `_since` that has ended
+        self._from = 0  # onset of the newest voice
+        self._before = 0  # voice before that which counts with it ...
+        self._ended_at = -CARRIED  # ... and where it ended
+        self.from_sample = 0  # where the first voice began that counts
         self._loudest_db = self._turn_db = SILENCE_DB
         self.undecided = False
         self.due_us: int | None = None
@@ -61,24 +69,30 @@ class Interruption:
             return False
         return not any(phrase and phrase in text for phrase in self._settings.protected)
 
-    def begin(self, now: int) -> None:
+    def begin(self, at_sample: int, now: int) -> None:
         """A voice began over the agent's speech."""
         if not self.undecided:
             self._since = now
-            self._before = 0
             self._loudest_db = SILENCE_DB
+        gap = at_sample - self._ended_at
+        self._before = max(0, self._before - gap // LEAK) if gap < CARRIED else 0
+        # What was said a second ago is not kept any more, even if later words have carried it on.
+        if self._before == 0 or at_sample - self.from_sample > CARRIED:
+            self.from_sample = at_sample
+        self._from = at_sample
         self.undecided = True
         self.due_us = None
 
-    def goes_on(self, length: int, level_db: int) -> Verdict:
-        """It lasts `length` by now."""
+    def goes_on(self, at_sample: int, level_db: int) -> Verdict:
+        """It lasts until `at_sample` by now."""
         self._loudest_db = max(self._loudest_db, level_db)
         self._turn_db = max(self._turn_db, level_db)
-        return Verdict.YIELD if self._before + length >= self._needed else Verdict.OPEN
+        return Verdict.YIELD if self._before + at_sample - self._from >= self._needed else Verdict.OPEN
 
-    def ended(self, length: int, now: int) -> Verdict:
-        """It ended after `length`. OPEN: its words decide, if they come until `due_us`."""
-        self._before += length
+    def ended(self, at_sample: int, now: int) -> Verdict:
+        """It ended at `at_sample`. OPEN: its words decide, if they come until `due_us`."""
+        self._before += at_sample - self._from
+        self._ended_at = at_sample
         if self._before >= self._needed:
             return Verdict.YIELD
         if self._before < COUGH:
@@ -92,8 +106,9 @@ class Interruption:
         return self._long * QUIETER_TIMES if quiet else self._long
 
     def said(self, text: str) -> Verdict:
-        """Its words have come ("" when they were none)."""
+        """Its words have come ("" when they were none): what they say is dealt with."""
         words = words_of(text)
+        self._before = 0
         if len(words) < self._settings.min_words or all(word in self._murmurs for word in words):
             return Verdict.KEEP
         return Verdict.YIELD

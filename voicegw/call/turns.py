@@ -109,6 +109,10 @@ class Turns:
         self.last_voice = max(self.last_voice, at_sample)
         return useless
 
+    def reach_back(self, at_sample: int) -> None:
+        """A voice that began there and was taken for a cough belongs to the turn after all."""
+        self.from_sample = min(self.from_sample, max(0, at_sample - self._preroll))
+
     def voice_goes_on(self, at_sample: int, level_db: int = 0) -> Utterance | None:
         """The caller still speaks. Returns a piece to transcribe already when the turn has become long."""
         self.last_voice = max(self.last_voice, at_sample)

@@ -312,9 +312,10 @@ class Bench:
             times = [told.at_s for told in caller.told(name, **match) if told.at_s >= onset_s]
             return round((times[0] - onset_s) * 1000, 1) if times else None
 
-        return BargeIn(
-            half, kind, first("pause"), first("speech_stopped", cut=True), first("resume") is not None
-        )
+        # Whoever draws breath aloud may have paused the agent before the first word.
+        before = [t for t in caller.events if t.at_s < onset_s and t.type in ("pause", "resume")]
+        paused = 0.0 if before and before[-1].type == "pause" else first("pause")
+        return BargeIn(half, kind, paused, first("speech_stopped", cut=True), first("resume") is not None)
 
     def _gateway(
         self, folder: Path, script: Script, recogniser: Recogniser, language: str = "en"
