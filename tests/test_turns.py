@@ -123,3 +123,19 @@ def test_the_voice_that_reopens_a_turn_comes_behind_its_words() -> None:
     turns.pause_reached(at(6700))
     turns.transcribed(2, "No, three.")
     assert turns.text == "I want two. No, three."
+
+
+def test_a_short_tail_goes_with_the_piece_before_it() -> None:
+    """Whisper makes little of half a word: both are transcribed as one, in place of the piece."""
+    turns = Turns(settings(max_turn_s=5))
+    turns.voice_began(at(1000))
+    piece = None
+    for now in range(1100, 6200, 100):
+        piece = turns.voice_goes_on(at(now), -20) or piece
+    assert piece is not None
+    turns.voice_ended(at(6200))
+    step = turns.pause_reached(turns.last_voice + at(300))
+    assert step.transcribe is not None
+    assert step.transcribe.from_sample == piece.from_sample
+    assert step.cancel == [piece]
+    assert turns.wanted == [step.transcribe]

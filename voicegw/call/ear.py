@@ -50,11 +50,13 @@ LOUD_HOLD = 240 * SAMPLES_PER_MS
 SUSPECT_FRAMES = 25
 # Over the agent's speech only what has a pitch is a voice: in two of the last 16 frames that sound like one,
 # each measured with the one before it. It has 200 ms for it ("sure" begins without), and no sentence is
-# without for so long later: what interrupts must not be a cough, a key or a room.
+# without for so long later: what interrupts must not be a cough, a key or a room. After a second it has
+# interrupted, or never will.
 PITCHED = 0.75
 PITCH_MASK = 0xFFFF
 PITCHES = 2
 PITCH_WITHIN = 200 * SAMPLES_PER_MS
+PITCH_MATTERS = 1000 * SAMPLES_PER_MS
 NEVER = 1 << 62
 
 _NOTHING: tuple[Event, ...] = ()
@@ -178,8 +180,9 @@ class Ear:
             if self._vad.frame_loud:
                 self._loud_at = self.position
             # The vote says whether this is still voice; the frame itself says where its last sound is.
-            if self._over_agent and self.position - max(self._onset, self._toned_at) > PITCH_WITHIN:
-                voiced = False
+            if self._over_agent:
+                voiced = voiced and self.position - max(self._onset, self._toned_at) <= PITCH_WITHIN
+                self._over_agent = self.position - self._onset < PITCH_MATTERS
             self._unvoiced = 0 if voiced and self._vad.frame_voiced else self._unvoiced + 1
             if self._confirmed and self.position - self._judged <= FRESH:
                 # Background talk is a voice too, but not a loud one; noise is loud, but no voice.
