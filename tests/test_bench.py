@@ -28,7 +28,8 @@ from voicegw.bench.figures import (
 )
 from voicegw.bench.first_sentence import first_sentences
 from voicegw.bench.material import CYCLE_FRAMES, RECORDING, ROOM_RMS, cycle, last_sound, message
-from voicegw.bench.report import print_bench
+from voicegw.bench.policy_cost import policy_costs
+from voicegw.bench.report import MOST_POLICY_MS, print_bench
 from voicegw.bench.virtual import replay_speed
 from voicegw.call.ear import Ear
 from voicegw.call.events import VoiceActivity
@@ -255,6 +256,15 @@ def test_the_first_sentence_is_at_tts_within_words_of_the_first_token() -> None:
         assert 0 < found.ms.p50 <= found.ms.p99 <= FIRST_WORDS * 1000 / found.tokens_s
 
 
+def test_the_request_policy_is_cheap_on_a_good_request() -> None:
+    """Below 0.2 ms of CPU; a loaded machine makes both ways slower, so only the order is asserted tightly."""
+    found = policy_costs()
+    assert [cost.stage for cost in found] == ["stt", "llm", "tts"]
+    for cost in found:
+        assert cost.request_ms > 0
+        assert cost.policy_ms < MOST_POLICY_MS
+
+
 @needs_two_cores
 def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
     """Gateway, floor, provider and callers really work together, on the event loop of production."""
@@ -277,6 +287,7 @@ def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
     assert one.talking.first_sentence is not None
     assert one.talking.first_sentence.n >= 5
     assert [first.language for first in bench.first_sentences] == ["vi", "en"]
+    assert len(bench.policy) == 3
     assert one.idle.turns == 0
     assert isinstance(console.file, io.StringIO)
     assert "ratio to the floor" in console.file.getvalue()

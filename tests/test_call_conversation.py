@@ -270,9 +270,8 @@ async def test_the_longest_call_ends_with_a_goodbye_that_nothing_interrupts(tmp_
         goodbye = await caller.event("speech_started", kind="goodbye")
         assert goodbye.at_s == pytest.approx(20.0, abs=0.05)
         assert await caller.ended() == (1000, "max_call_length")
-        assert (
-            caller.told("speech_stopped", cut=False)[-1].fields["heard"] == "Thank you for calling. Goodbye."
-        )
+        heard = caller.told("speech_stopped", cut=False)[-1].fields["heard"]
+        assert heard == "I am sorry, we have to end this call here. Thank you for calling. Goodbye."
 
 
 @on_virtual_time

@@ -12,6 +12,7 @@ from voicegw.rehearsal.script import Fault, Script
 
 Route = Literal["stt", "llm", "tts"]
 PATIENCE_S = 8.0
+AGAIN_S = 3.0  # patience.again_ms: no silence within a sentence is longer
 # A slot of the ticker, and the rounding of the voice's end to a frame.
 SLACK_S = 0.1
 APOLOGY = "I am sorry, I have a technical problem. Could you say that again?"
@@ -191,7 +192,7 @@ async def _stalled_voice(folder: Path, sentence: int) -> None:
 
 
 @on_virtual_time
-async def test_a_voice_that_stalls_for_good_is_an_apology_within_the_patience(tmp_path: Path) -> None:
+async def test_a_voice_that_stalls_for_good_is_begun_once_more_and_then_an_apology(tmp_path: Path) -> None:
     """What was heard of the torn sentence is remembered by estimate, and never more than sounded."""
     script = Script(llm=(TWO_SENTENCES,), audio_chunk_ms=100)
     async with rehearsed(tmp_path, script) as rehearsal, dialling(rehearsal.gateway) as caller:
@@ -199,10 +200,13 @@ async def test_a_voice_that_stalls_for_good_is_an_apology_within_the_patience(tm
         await caller.event("speech_stopped")
         caller.send("text", text="Where is my order?")
         started = await caller.event("speech_started", kind="reply")
-        await caller.event("rung", rung="apology")
+        await caller.event("rung", rung="filler")
         stopped = await caller.event("speech_stopped", reply_id=started.fields["reply_id"])
-        assert TWO_SENTENCES.startswith(stopped.fields["heard"].removesuffix(APOLOGY).strip())
-        assert silences(caller, started.at_s, caller.now_s) < PATIENCE_S + 0.1 + SLACK_S
+        await caller.event("rung", rung="apology")
+        # It is begun once more behind the sign; that it stops again is no accident.
+        _, first, again = stopped.fields["heard"].rpartition(TWO_SENTENCES.split()[0])
+        assert TWO_SENTENCES.startswith(first + again)
+        assert silences(caller, started.at_s, caller.now_s) < AGAIN_S + 0.1 + SLACK_S
 
 
 @on_virtual_time

@@ -156,3 +156,27 @@ def test_a_local_server_needs_no_key_and_is_checked_on_its_own() -> None:
     ]
     assert "none needed" in printed.getvalue()
     assert len(provider.received("models")) == 2
+
+
+@pytest.mark.parametrize(
+    ("plan", "line"),
+    [
+        (
+            "free",
+            "60 requests a minute hold 2 call(s) at once: 5 requests a turn, 6 turns a minute, 30 a call",
+        ),
+        (
+            "pro",
+            "500 requests a minute hold 16 call(s) at once: 5 requests a turn, 6 turns a minute, 30 a call",
+        ),
+    ],
+)
+def test_the_sum_of_the_quota_is_told(plan: str, held: str) -> None:
+    """A turn is about five requests: who finds out at the second caller finds out too late."""
+    provider = ScriptedProvider(Script(api_key=KEY))
+    _, findings, text = checked(settings_with(VOICEGW_PROVIDER__PLAN=plan), provider)
+    told = f"{held} at once: 5 requests a turn, 6 turns a minute, 30 a call"
+    assert findings["quota"]["message"] == told
+    assert "hold" in text
+    _, findings, _ = checked(settings_with(), ScriptedProvider(Script(api_key=KEY)))
+    assert "quota" not in findings

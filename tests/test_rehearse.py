@@ -102,13 +102,21 @@ def test_healthy_providers_are_seldom_talked_over() -> None:
 
 
 async def test_the_marked_scenarios_hold_over_real_sockets() -> None:
-    """The same in real time: providers behind real HTTP on loopback."""
+    """The same in real time: providers behind real HTTP, callers on real WebSockets.
+
+    Among them a name that no resolver knows, and a certificate that nobody has signed.
+    """
     marked = [
-        scenario for scenario in SCENARIOS if scenario.sockets and scenario.name != "llm-hangs-fallback"
+        scenario.model_copy(update={"turns": 1})
+        for scenario in SCENARIOS
+        if scenario.sockets and scenario.name != "llm-hangs-fallback"
     ]
-    assert len(marked) >= 4
+    assert {"healthy", "no-such-host", "tls-failure"} <= {scenario.name for scenario in marked}
     found = await asyncio.gather(*(rehearse_on_sockets(scenario, SETTINGS) for scenario in marked))
     for heard in found:
         # Times are those of a busy machine: what was heard counts.
         assert heard.recovered, heard.name
         assert "apology" not in heard.rungs, heard.name
+        if heard.name in ("no-such-host", "tls-failure"):
+            assert heard.failures[0].failure.startswith("llm at "), heard.name
+            assert heard.failures[0].failure.endswith(": connection"), heard.name

@@ -312,3 +312,19 @@ async def _confide_in_the_agent(tmp_path: Path) -> None:
         await someone.event("error")
         await someone.send("hangup", reason="hoahong-1975")
         await someone.closed()
+
+
+async def test_a_call_that_the_providers_quota_does_not_hold_is_refused_with_a_time(tmp_path: Path) -> None:
+    """60 requests a minute hold two calls: a third would be accepted into silence."""
+    async with (
+        running_gateway(tmp_path, provider__plan="free") as running,
+        caller(running.url) as one,
+        caller(running.url) as two,
+    ):
+        for someone in (one, two):
+            await someone.send("start")
+            await someone.event("ready")
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(running.url)
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"] == "10"

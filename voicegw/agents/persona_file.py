@@ -40,6 +40,7 @@ class PhrasesPart(_Part):
     consent: str = ""
     closed: str = ""
     transferring: str = ""
+    over_limit: str = ""
 
     _checked = field_validator("greeting", "closed")(_template)
 

@@ -158,6 +158,15 @@ class FirstSentence:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyCost:
+    """CPU of one good request without the request policy, and what the policy adds to it (ms)."""
+
+    stage: str
+    request_ms: float
+    policy_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """Where it was measured; figures of two machines say nothing about each other."""
 
@@ -179,6 +188,7 @@ class Bench:
     virtual: VirtualSpeed
     capacity: Capacity | None = None
     first_sentences: list[FirstSentence] = field(default_factory=list)
+    policy: list[PolicyCost] = field(default_factory=list)
     format: int = FORMAT
 
     @property

@@ -19,6 +19,7 @@ from voicegw.bench.carrier import PATHS, Beside, beside
 from voicegw.bench.figures import LOAD, Bench, Capacity, Load, Machine, Round, Row
 from voicegw.bench.first_sentence import first_sentences
 from voicegw.bench.load import LoadOrder, order_fields
+from voicegw.bench.policy_cost import policy_costs
 from voicegw.bench.processes import Child, cores
 from voicegw.bench.virtual import replay_speed
 from voicegw.config import DoorSettings, TurnSettings
@@ -263,9 +264,11 @@ def measure(
     virtual = replay_speed(speech, turns=5 if quick else 50)
     tell("first sentences on virtual time")
     first = first_sentences()
+    tell("the request policy")
+    policy = policy_costs()
     capacity = bencher.capacity(max(calls)) if with_capacity else None
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return Bench(at, quick, machine(), rows, virtual, capacity, first)
+    return Bench(at, quick, machine(), rows, virtual, capacity, first, policy)
 
 
 def machine() -> Machine:

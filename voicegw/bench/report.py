@@ -29,6 +29,9 @@ def _p(get: Callable[[Round], Spread | None], part: str) -> Callable[[Round], fl
     return figure
 
 
+# What the request policy may cost on a request that goes well.
+MOST_POLICY_MS = 0.2
+
 LINES = (
     _Line("CPU, silent floor", "ms/call-s", lambda one: one.silent_floor.cpu_ms),
     _Line("CPU, idle", "ms/call-s", lambda one: one.idle.cpu_ms),
@@ -70,6 +73,13 @@ def print_bench(bench: Bench, before: Bench | None, console: Console) -> None:
         console.print(
             f"First token to first sentence at TTS ({first.language}, {first.tokens_s} tokens/s, "
             f"{first.replies} replies): p50 {first.ms.p50:.0f} ms, p95 {first.ms.p95:.0f} ms"
+        )
+    for cost in bench.policy:
+        over = cost.policy_ms > MOST_POLICY_MS
+        console.print(
+            f"Request policy on a good {cost.stage} request: {cost.policy_ms:.3f} ms of CPU beside "
+            f"{cost.request_ms:.2f} ms (at most {MOST_POLICY_MS} ms)",
+            style="bold red" if over else None,
         )
     for row in bench.rows:
         if len(row.sound_rounds) < len(row.rounds):

@@ -35,6 +35,8 @@ class Acting:
         self._read_back_heard = False
         self._handing: ToolUse | None = None
         self._transfer_to = ("", "")
+        self.rescue = False  # no provider answers: the caller is being handed over for that
+        self._rescued = False
         self.transfer_due: int | None = None  # a hand-over is under way, and is given up then
         self._outcome = self._summary = ""
         self._first_words = ""
@@ -191,6 +193,14 @@ class Acting:
         return unit, []
 
     # The hand-over
+
+    def take_rescue(self) -> str:
+        """Return who can take the caller over when no provider answers, once in a call; "" for nobody."""
+        target = next(iter(self._settings.transfers), "")
+        if self._rescued or not target or not self._settings.in_hours:
+            return ""
+        self.rescue = self._rescued = True
+        return target
 
     def hand_over(self, reply: Reply, now: int) -> list[c.Command]:
         """The caller has heard that somebody else takes over: do it."""

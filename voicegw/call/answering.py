@@ -48,6 +48,9 @@ class Answering:
     def answer(self, text: str, stages: Stages) -> None:
         """The caller's turn is over. What it decides itself needs no model; a draft of its answer is used."""
         floor, turn = self._floor, self._turn
+        if floor.spending.over:
+            self._ladder.farewell("cost_limit", protected=True)
+            return
         floor.exchanges += 1
         floor.check_ins = 0
         slot, noted = turn.slot, turn.noted(text)
@@ -215,5 +218,5 @@ class Answering:
         if event.done:
             self._speaking.cut()
             self._speaking.end_call("transferred")
-        else:
+        elif not self._ladder.not_handed_over():
             self._floor.news_wanted = True

@@ -59,7 +59,7 @@ class Call:
         self._turn = turn = CallerTurn(floor)
         self._speaking = speaking = Speaking(floor, turn, dialogue, acting)
         self._presence = Presence(floor, turn, speaking)
-        self._ladder = ladder = Ladder(floor, turn, speaking)
+        self._ladder = ladder = Ladder(floor, turn, speaking, acting)
         self._speech = speech = Speech(floor, turn, speaking, ladder, acting)
         self._answering = answering = Answering(floor, turn, speaking, speech, ladder, dialogue, acting)
         self._written = written = Written(floor, turn, speaking, ladder, answering, acting)
@@ -143,14 +143,15 @@ class Call:
             reply.hang_up = "closed"
             floor.go(State.ENDING)
 
-    def _details(self, event: e.CallerDetails) -> None:
-        """Identity that came late is the driver's and the records' concern; the rules do not use it."""
+    def _details(self, event: e.CallerDetails | e.ProviderFailed) -> None:
+        """It is the driver's and the records' concern; the rules do not use it."""
 
     def _hung_up(self, event: e.HungUp) -> None:
         self._floor.patience.stop(self._floor.now)
         if self._speaking.reply is not None:
             self._speaking.remember(self._speaking.reply, cut=True)
         self._turn.waste_draft()
+        self._floor.tell_cost()
         self._turn.turns.reset()
         self._speaking.end_call()
 
@@ -230,6 +231,8 @@ _HANDLERS: dict[type, Callable[[Call, Any], None]] = {
     e.Dtmf: lambda call, event: call._written.key(event),
     e.CallerText: lambda call, event: call._written.text(event),
     e.CallerImage: lambda call, event: call._written.image(event),
+    e.ProviderFailed: Call._details,
+    e.Charged: lambda call, event: call._floor.spending.charged(event),
     e.CarrierLost: lambda call, event: call._presence.lost(event),
     e.CarrierBack: lambda call, event: call._presence.back(event),
     e.CallerHold: lambda call, event: call._presence.hold(event),

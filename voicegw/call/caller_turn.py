@@ -90,6 +90,7 @@ class CallerTurn:
         if draft is not None:
             self._floor.do(c.CancelAsk(draft.reply_id))
             self._floor.notify(n.Draft(draft.reply_id, "wasted", draft.characters))
+            self._floor.spending.wasted(draft.reply_id)
 
     def drop(self) -> None:
         """What the caller said just now is no turn."""

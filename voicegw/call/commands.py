@@ -9,7 +9,10 @@ from voicegw.call.notices import Notice
 # puts the picture in its place when it sends the message.
 Message = dict[str, Any]
 # What a prepared phrase is for.
-Role = Literal["greeting", "filler", "apology", "not_understood", "offer", "check_in", "callback", "goodbye"]
+Role = Literal[
+    "greeting", "filler", "apology", "not_understood", "offer", "check_in", "callback", "transferring",
+    "goodbye",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

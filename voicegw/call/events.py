@@ -246,6 +246,42 @@ class CallerHold:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderFailed:
+    """A request to a provider failed; the next one, or another provider, may have given the answer.
+
+    `work` is "stt", "llm", "tts" or "summary", `number` its utterance, reply, sentence or summary. `status`
+    is the HTTP status, where there was one; `retry_after` what the provider asked to wait (s).
+    """
+
+    work: str
+    number: int
+    provider: str
+    code: str
+    status: int | None = None
+    request_id: str = ""
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """A request to a provider is paid for, in US dollars; None where the price of its model is not known.
+
+    `work` and `number` as in `ProviderFailed`. `estimated`: the provider counted no tokens.
+    """
+
+    work: str
+    number: int
+    provider: str
+    model: str
+    usd: float | None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    audio_ms: int = 0
+    characters: int = 0
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The time that `Call.wake_at` asked for has come."""
 
@@ -284,6 +320,8 @@ Event = (
     | CarrierLost
     | CarrierBack
     | CallerHold
+    | ProviderFailed
+    | Charged
     | Tick
     | HungUp
 )

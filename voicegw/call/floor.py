@@ -9,6 +9,7 @@ from voicegw.call import commands as c
 from voicegw.call import notices as n
 from voicegw.call.patience import Patience
 from voicegw.call.settings import CallSettings
+from voicegw.call.spending import Spending
 
 
 class State(Enum):
@@ -44,6 +45,7 @@ class Floor:
             int(settings.limits.patience_s * 1e6),
             settings.usual_wait_ms * 1000,
         )
+        self.spending = Spending(settings.limits.cost_usd)
         self._state = State.NEW
         self.now = 0
         self.out: list[c.Command] = []
@@ -87,6 +89,11 @@ class Floor:
     def notify(self, notice: n.Notice) -> None:
         """Tell those who watch."""
         self.out.append(c.Notify(notice))
+
+    def tell_cost(self) -> None:
+        """An exchange is over: tell what it has cost, where that is known."""
+        if (cost := self.spending.told(self.exchanges)) is not None:
+            self.notify(cost)
 
     def listen(self) -> None:
         """Now it is the caller's turn."""

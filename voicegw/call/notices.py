@@ -96,10 +96,25 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What the call has cost so far, in US dollars, and what came to it since the last time.
+
+    `wasted_usd` of `usd` went into answers that were asked for ahead and not used. `estimated`: a provider
+    did not count its tokens. Models without a known price are not in it.
+    """
+
+    usd: float
+    exchange: int
+    exchange_usd: float
+    wasted_usd: float
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Rung:
     """The caller was waiting too long, or something failed, and hears a prepared phrase."""
 
-    rung: Literal["filler", "apology", "offer", "goodbye"]
+    rung: Literal["filler", "apology", "offer", "transfer", "goodbye"]
     text: str
     reason: str
 
@@ -171,6 +186,7 @@ Notice = (
     | ReplyText
     | SpeechStopped
     | Latency
+    | Cost
     | Rung
     | Recording
     | Tool

@@ -64,7 +64,7 @@ class Patience:
         """The caller waits since `since`. A wait that is running goes on.
 
         `prepared`: what is waited for can be replaced by a clip at any time. `within`: a sentence has
-        stopped in its middle, where no filler has a place.
+        stopped in its middle; its rest usually comes, so the sign is as late as the budget allows.
         """
         if self._since is None:
             self._since = self._quiet_since = since
@@ -83,6 +83,21 @@ class Patience:
             self._since = None
         self._prepared = False
         self._allowed_until = 0
+
+    @property
+    def within(self) -> bool:
+        """True while a sentence has stopped in its middle."""
+        return self._within
+
+    def begun_again(self) -> None:
+        """The sentence that stopped in its middle is said again from its beginning."""
+        self._within = self._prepared = False
+
+    def rest_came(self, now: int) -> None:
+        """The rest of it has come, and is about to be heard."""
+        self._within = False
+        self._note_silence(now)
+        self._quiet_since = now
 
     def stood_in(self) -> None:
         """A clip has taken the place of what was waited for."""
@@ -125,14 +140,14 @@ class Patience:
     @property
     def _sign_us(self) -> int | None:
         gives_up = self.gives_up_us
-        if gives_up is None or self._within or not (self._fillers or self._prepared):
+        if gives_up is None or not (self._fillers or self._prepared or self._within):
             return None
         # Two in a wait; more only where it is long on purpose.
         if self._filled >= 2 and not self._allowed_until:
             return None
         # A fixed sentence is worth no wait: a clip of it is at hand.
         first_us = self._least_us if self._prepared else self.first_sign_us
-        at = self._quiet_since + (self._again_us if self._filled else first_us)
+        at = self._quiet_since + (self._again_us if self._filled or self._within else first_us)
         return at if at + ROOM_US <= gives_up else None
 
     def wants_sign(self, now: int) -> bool:

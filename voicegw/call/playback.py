@@ -93,6 +93,21 @@ class Playback:
             del self._spoken[dropped]
         return bool(behind)
 
+    def take_back(self) -> list[str]:
+        """Give up the sentence that stopped in its middle, and those behind it. Returns their texts.
+
+        What was heard of it is not remembered: it is going to be said again from its beginning.
+        """
+        texts = []
+        for spoken in [each for each in self._spoken.values() if not each.done]:
+            texts.append(spoken.text)
+            if spoken.begun:
+                spoken.done = spoken.broken = True
+                spoken.remembered = False
+            else:
+                del self._spoken[spoken.speech_id]
+        return texts
+
     @property
     def unfinished(self) -> int:
         """Sentences that are not heard to the end."""

@@ -58,6 +58,7 @@ class Reply:
     rounds: list[tuple[ToolUnit, int]] = field(default_factory=list)  # each with the sentences before it
     acting: bool = False  # tools run whose results the model waits for
     mistakes: int = 0  # tool calls that could not run
+    said_again: bool = False  # a sentence of it stopped in its middle, and was begun anew
     filled: bool = False  # a filler was said for the tools that run
     sentences: list[str] = field(default_factory=list)  # all that the model wrote
     transfer: tuple[str, str] | None = None  # after it the caller is handed over: to whom, and why

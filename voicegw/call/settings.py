@@ -6,7 +6,15 @@ from typing import Literal
 from voicegw.call.commands import Role
 from voicegw.config import LimitSettings, PatienceSettings, TurnSettings
 
-_ROLES: tuple[Role, ...] = ("greeting", "not_understood", "offer", "check_in", "callback", "goodbye")
+_ROLES: tuple[Role, ...] = (
+    "greeting",
+    "not_understood",
+    "offer",
+    "check_in",
+    "callback",
+    "goodbye",
+    "transferring",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +32,14 @@ class Phrases:
     consent: str = ""  # said before the greeting, and never interrupted
     closed: str = ""  # said in place of the greeting outside business hours
     transferring: str = ""  # said before the caller is handed over
+    over_limit: str = ""  # the goodbye of a call that has become too long or too dear
 
     def role(self, text: str) -> Role:
         """Return what a phrase is for; an unknown one is an apology."""
         if text in self.fillers:
             return "filler"
+        if text == self.over_limit:
+            return "goodbye"
         return next((role for role in _ROLES if getattr(self, role) == text), "apology")
 
 

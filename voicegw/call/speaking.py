@@ -93,6 +93,22 @@ class Speaking:
         self._floor.patience.stood_in()
         self._speak(reply, text, clip=True)
 
+    def say_again(self, reply: Reply) -> None:
+        """A sentence has stopped in its middle for too long: after a sign it is said from its beginning."""
+        floor = self._floor
+        floor.do(c.ClearSpeech())
+        if floor.patience.can_fill:
+            floor.do(*floor.patience.fill(self.new_speech_id()))
+        first, *behind = reply.playback.take_back()
+        reply.said_again = True
+        floor.patience.begun_again()
+        if reply.prepared:
+            self._speak(reply, first, clip=True)
+        else:
+            behind.insert(0, first)
+        reply.pending.extendleft(reversed(behind))
+        self.speak_pending(reply)
+
     def stands_in(self, speech_id: int, text: str) -> bool:
         """A phrase of the package is played in place of a sentence. Returns False for an unknown one."""
         spoken = self.reply and self.reply.playback.get(speech_id)
@@ -124,6 +140,7 @@ class Speaking:
             self._turn.expect(slots.expected(self._floor.settings.slots, reply.playback.heard_text))
         if reply.started:
             self._floor.notify(n.SpeechStopped(reply.reply_id, reply.playback.heard_text, cut))
+        self._floor.tell_cost()
         self._silent_since = self._floor.now
 
     # The floor is given up, or kept

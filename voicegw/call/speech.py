@@ -122,6 +122,9 @@ class Speech:
             return True
         if reply.transfer is not None:
             self._floor.do(*self._acting.hand_over(reply, self._floor.now))
+        elif self._floor.spending.over:
+            self._ladder.farewell("cost_limit", protected=True)
+            return True
         if self._turn.interruption.undecided:
             # It was heard to the end while the caller began to speak: now it is the caller's turn.
             self._turn.interruption.close()

@@ -1,7 +1,6 @@
 """The JSON events of the native protocol, both directions. docs/protocol.md explains them.
 
-Server events are the call's notices plus those of the connection below; the last group is filled by parts
-of the gateway that are still to come, and stands here so that clients can be written once.
+Server events are the call's notices plus those of the connection below.
 """
 
 import json
@@ -166,16 +165,6 @@ class HangupNotice:
     reason: str
 
 
-# Gateway to client, for parts that are still to come
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What the call has cost so far, in US dollars."""
-
-    usd: float
-
-
 SERVER_EVENTS: tuple[type, ...] = (
     Ready,
     notices.VoiceStarted,
@@ -186,6 +175,7 @@ SERVER_EVENTS: tuple[type, ...] = (
     notices.ReplyText,
     notices.SpeechStopped,
     notices.Latency,
+    notices.Cost,
     notices.Rung,
     notices.Tool,
     notices.Transfer,
@@ -199,7 +189,6 @@ SERVER_EVENTS: tuple[type, ...] = (
     Mark,
     Error,
     HangupNotice,
-    Cost,
     notices.Recording,
 )
 

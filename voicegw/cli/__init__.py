@@ -219,14 +219,20 @@ def rehearse(
 
 @app.command()
 def costs(
-    prices: Annotated[str, typer.Option(help="Prices of your own (TOML), over those of the package.")] = "",
+    prices: Annotated[
+        str, typer.Option(help="Price all calls anew by this file (TOML), over the package's prices.")
+    ] = "",
+    since: Annotated[str, typer.Option(help="Calls from then on: 2026-11-25, or 7d.")] = "",
+    until: Annotated[str, typer.Option(help="Calls before then.")] = "",
+    persona: Annotated[str, typer.Option(help="Calls of this persona.")] = "",
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Tell what calls cost, by day and persona, and what they would have cost on other models."""
-    from voicegw.cli.costs import run_costs
+    """Tell what calls cost, by day, persona and model, and what they would have cost on other models."""
+    from voicegw.cli.costs import CostsOptions, run_costs
 
-    raise typer.Exit(run_costs(load_settings(overrides=overrides(set_)), prices, as_json=json))
+    wanted = CostsOptions(prices, since, until, persona, json)
+    raise typer.Exit(run_costs(load_settings(overrides=overrides(set_)), wanted))
 
 
 @app.command()

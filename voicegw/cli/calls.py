@@ -146,7 +146,7 @@ def _facts(row: Row, data: Path) -> list[tuple[str, str]]:
         ("outcome", f"{row['outcome']}: {row['summary']}" if row["outcome"] else row["summary"]),
         ("verdict", verdict),
         *_figures(row["verdict_detail"]),
-        ("cost", f"{row['cost_usd']:.4f} USD" if row["cost_usd"] else ""),
+        ("cost", _cost(row)),
         ("recording", str(recording) if recording else ""),
         ("bundle", str(bundle) if bundle.is_dir() else ""),
     ]
@@ -180,6 +180,16 @@ def _figures(detail: Row) -> list[tuple[str, str]]:
         ("unheard", f"{detail['unheard_words']} words" if detail["unheard_words"] else ""),
         ("sound", "; ".join(sides)),
     ]
+
+
+def _cost(row: Row) -> str:
+    if not row["cost_usd"]:
+        return ""
+    costs = [cost for turn in row["turns"] for cost in turn["costs"]]
+    wasted = sum(cost.get("usd", 0.0) for cost in costs if cost.get("wasted"))
+    models = ", ".join(dict.fromkeys(cost["model"] for cost in costs if "model" in cost))
+    ahead = f", {wasted:.4f} of it asked ahead in vain" if wasted else ""
+    return f"{row['cost_usd']:.4f} USD{ahead}" + (f" ({models})" if models else "")
 
 
 def _part(kind: str, part: Row) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +18,8 @@ from voicegw.rehearsal.healthy import count_fillers
 from voicegw.rehearsal.heard import Heard
 from voicegw.rehearsal.rehearse import rehearse, rehearse_on_sockets
 from voicegw.rehearsal.scenario import Scenario, load_scenarios
+
+log = logging.getLogger(__name__)
 
 # Of healthy exchanges at most this share may hear a filler.
 MOST_FILLERS = 0.10
@@ -73,6 +76,10 @@ def _chosen(wanted: RehearseOptions) -> list[Scenario]:
     known = {scenario.name for scenario in scenarios}
     if unknown := set(wanted.only) - known:
         raise ConfigError(f"--only {', '.join(sorted(unknown))}: no such scenario; --list shows all")
+    if wanted.sockets and find_spec("cryptography") is None:
+        left_out = [scenario.name for scenario in scenarios if scenario.address == "self-signed"]
+        log.warning("left out: %s (needs the package cryptography)", ", ".join(left_out))
+        scenarios = [scenario for scenario in scenarios if scenario.name not in left_out]
     return [
         scenario
         for scenario in scenarios
@@ -131,6 +138,11 @@ def _print_timeline(heard: Heard, console: Console) -> None:
     for sound in heard.sounds:
         who = "caller  speaks" if sound.kind == "caller" else f"agent   [{sound.kind}] {sound.text}"
         console.print(f"  {sound.from_s:7.1f} s  {who}", soft_wrap=True, markup=False)
+    for told in heard.failures:
+        because = " → ".join(told.heard) or "nothing of it"
+        console.print(
+            f"  {told.at_s:7.1f} s  failed  {told.failure}; heard: {because}", soft_wrap=True, markup=False
+        )
     for reason in heard.broken:
         console.print(f"  [red]✗[/red] {reason}", soft_wrap=True)
 

@@ -37,6 +37,7 @@ from voicegw.config.process import (
 from voicegw.config.providers import (
     HOLYSHEEP_URL,
     OPENAI_URL,
+    CostSettings,
     ProviderSettings,
 )
 from voicegw.config.settings import (
@@ -50,6 +51,7 @@ __all__ = [
     "AsteriskSettings",
     "AudiosocketSettings",
     "CarriersSettings",
+    "CostSettings",
     "DoorSettings",
     "FreeswitchSettings",
     "Group",

@@ -69,6 +69,9 @@ class LimitSettings(Group):
     patience_s: float = Field(8.0, gt=0, description="the caller waits at most this long before an apology")
     hold_s: float = Field(600.0, gt=0, description="a call that is on hold for longer ends")
     failures: int = Field(3, ge=1, description="failed answers in a row before the goodbye")
+    cost_usd: float = Field(
+        0.0, ge=0, description="a call that has cost this much (US dollars) ends politely; 0: no limit"
+    )
     history_exchanges: int = Field(
         3, ge=0, description="exchanges (caller turn with its reply) the model is shown"
     )

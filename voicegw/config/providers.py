@@ -11,6 +11,14 @@ HOLYSHEEP_URL = "https://api.holysheep.ai/v1"
 OPENAI_URL = "https://api.openai.com/v1"
 
 
+class CostSettings(Group):
+    """What calls cost: docs/costs.md."""
+
+    prices: str = Field(
+        "", description="TOML file of prices that go before the package's (providers/prices.toml)"
+    )
+
+
 class ProviderSettings(Group):
     """One upstream service. Empty fields of `stt`, `llm` and `tts` are taken from `provider`."""
 

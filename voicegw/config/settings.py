@@ -31,7 +31,7 @@ from voicegw.config.process import (
     StoreSettings,
     VerdictSettings,
 )
-from voicegw.config.providers import HOLYSHEEP_URL, OPENAI_URL, ProviderSettings
+from voicegw.config.providers import HOLYSHEEP_URL, OPENAI_URL, CostSettings, ProviderSettings
 from voicegw.errors import Stage
 
 _STT_MODEL = "whisper-1"
@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     llm: ProviderSettings = Field(default_factory=ProviderSettings)
     tts: ProviderSettings = Field(default_factory=ProviderSettings)
     speech_cache: SpeechCacheSettings = Field(default_factory=SpeechCacheSettings)
+    costs: CostSettings = Field(default_factory=CostSettings)
     persona: PersonaSettings = Field(default_factory=PersonaSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     verdict: VerdictSettings = Field(default_factory=VerdictSettings)

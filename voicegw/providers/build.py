@@ -12,12 +12,14 @@ from ..errors import Stage
 from .http import ByteStreams
 from .llm import ChatModel
 from .policy import Backend, MeteredStreams, Row
+from .prices import Prices
 from .quota import Bucket, limits_of
 from .steady import SteadyChat, SteadyStt, SteadyTts
 from .stt import SpeechToText
 from .tts import TextToSpeech
 
 S = TypeVar("S")
+STAGES: tuple[Stage, ...] = ("stt", "llm", "tts")
 
 
 def _clock() -> float:
@@ -36,6 +38,7 @@ class Providers:
     llm: SteadyChat
     tts: SteadyTts
     streams: ByteStreams
+    prices: Prices
     quotas: tuple[Bucket, ...] = ()
 
     def room_for_call(self, calls: int) -> float:
@@ -50,15 +53,21 @@ class Providers:
 def build_providers(
     settings: Settings, streams: ByteStreams, rng: Callable[[], float] = random.random
 ) -> Providers:
-    """Make the providers that `settings` name, all over `streams`; `rng` spreads their repetitions."""
-    buckets: dict[tuple[str, str], Bucket] = {}
+    """Make the providers that `settings` name, all over `streams`; `rng` spreads their repetitions.
+
+    Raises ConfigError for a wrong file of prices.
+    """
+    # One key has one allowance at one provider, whatever it is asked for: the smallest that any stage names.
+    limits: dict[tuple[str, str], dict[str, int]] = {}
+    for stage in STAGES:
+        for each in settings.row(stage):
+            known = limits.setdefault((each.base_url, each.api_key), {})
+            for name, most in limits_of(each).items():
+                known[name] = min(filter(None, (known.get(name, 0), most)), default=0)
+    buckets = {key: Bucket(**most, clock=_clock) for key, most in limits.items()}
 
     def bucket(of: ProviderSettings) -> Bucket:
-        # One key has one allowance at one provider, whatever it is asked for.
-        key = (of.base_url, of.api_key)
-        if key not in buckets:
-            buckets[key] = Bucket(**limits_of(of), clock=_clock)
-        return buckets[key]
+        return buckets[of.base_url, of.api_key]
 
     def row(stage: Stage, make: Callable[[ProviderSettings, ByteStreams], S]) -> Row[S]:
         found = settings.row(stage)
@@ -72,5 +81,5 @@ def build_providers(
     llm = SteadyChat(row("llm", ChatModel))
     cache_bytes = int(settings.speech_cache.most_mb * 2**20)
     tts = SteadyTts(row("tts", lambda of, seam: TextToSpeech(of, seam, cache_bytes)))
-    firsts = dict.fromkeys(bucket(settings.resolved(stage)) for stage in ("stt", "llm", "tts"))
-    return Providers(stt, llm, tts, streams, tuple(firsts))
+    firsts = dict.fromkeys(bucket(settings.resolved(stage)) for stage in STAGES)
+    return Providers(stt, llm, tts, streams, Prices.load(settings.costs.prices), tuple(firsts))

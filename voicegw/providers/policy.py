@@ -21,9 +21,11 @@ from urllib.parse import urlsplit
 from ..config import ProviderSettings
 from ..errors import ProviderError, Stage
 from ..observe.quantile import Quantile
+from .attempts import Attempts
 from .breaker import Breaker
 from .http import ByteStreams, HttpRequest, HttpResponse
 from .quota import REFUSED_S, Grant, Quota
+from .stall import Stall
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -134,7 +136,11 @@ class Row(Generic[S]):
         self.hedged = 0  # second requests that were made beside a late first one
 
     async def first(
-        self, ask: Callable[[S], Awaitable[T]], patience: Patience, tokens: int = 0
+        self,
+        ask: Callable[[S], Awaitable[T]],
+        patience: Patience,
+        tokens: int = 0,
+        attempts: Attempts | None = None,
     ) -> tuple[Backend[S], Grant, T]:
         """Return the first answer, who gave it, and the grant that its reader must end.
 
@@ -143,20 +149,24 @@ class Row(Generic[S]):
         clock = asyncio.get_running_loop().time
         row = [_Tried(backend) for backend in self.backends]
         last: ProviderError | None = None
+        attempts = attempts or Attempts()
         while True:
             now, left = clock(), patience()
             if last is not None and left < LEAST_S:
                 raise last
             tried, wait = self._choose(row, now, tokens)
             if tried is None or (wait > 0 and (wait > left - LEAST_S or left == 0.0)):
-                raise last or self._no_room(row, wait)
+                if last is None:
+                    last = self._no_room(row, wait)
+                    attempts.failed(last)
+                raise last
             if wait > 0:
                 await asyncio.sleep(wait)
                 continue
             others = any(not t.refused and t is not tried and t.tries <= tried.tries for t in row)
             deadline = self._deadline_s(tried.backend, left, others)
             try:
-                return await self._ask(tried, row, ask, deadline, tokens)
+                return await self._ask(tried, row, ask, deadline, tokens, attempts)
             except ProviderError as error:
                 last = error
                 self._judge(tried, error, clock(), left)
@@ -225,35 +235,47 @@ class Row(Generic[S]):
         ask: Callable[[S], Awaitable[T]],
         deadline_s: float | None,
         tokens: int,
+        attempts: Attempts,
     ) -> tuple[Backend[S], Grant, T]:
         backend = tried.backend
         if not self._hedge or backend.quota.headroom() < HEDGE_HEADROOM:
-            return await self._ask_one(backend, ask, deadline_s, tokens)
-        return await self._ask_two(tried, row, ask, deadline_s, tokens)
+            return await self._ask_one(backend, ask, deadline_s, tokens, attempts)
+        return await self._ask_two(tried, row, ask, deadline_s, tokens, attempts)
 
     async def _ask_one(
-        self, backend: Backend[S], ask: Callable[[S], Awaitable[T]], deadline_s: float | None, tokens: int
+        self,
+        backend: Backend[S],
+        ask: Callable[[S], Awaitable[T]],
+        deadline_s: float | None,
+        tokens: int,
+        attempts: Attempts,
     ) -> tuple[Backend[S], Grant, T]:
         loop = asyncio.get_running_loop()
         grant = await backend.quota.take(tokens)
         if grant is None:
-            raise ProviderError(
+            error = ProviderError(
                 self.stage, backend.name, "no_quota", "not asked: its quota is used up",
                 retryable=True, retry_after=backend.quota.wait_time(tokens),
             )  # fmt: skip
+            attempts.failed(error)
+            raise error
         began = loop.time()
         backend.breaker.asked(began)
+        asked = attempts.begin(backend.name, backend.settings.model, first=backend is self.backends[0])
         try:
             async with asyncio.timeout(deadline_s):
                 answer = await ask(backend.service)
-        except TimeoutError as error:
+        except TimeoutError as late:
             grant.done()
-            raise ProviderError(
+            error = ProviderError(
                 self.stage, backend.name, "timeout", f"nothing came within {deadline_s or 0:.1f} s",
                 retryable=True,
-            ) from error  # fmt: skip
-        except ProviderError:
+            )  # fmt: skip
+            attempts.failed(error, asked)
+            raise error from late
+        except ProviderError as error:
             grant.done()
+            attempts.failed(error, asked)
             raise
         except BaseException:
             grant.done()
@@ -270,16 +292,17 @@ class Row(Generic[S]):
         ask: Callable[[S], Awaitable[T]],
         deadline_s: float | None,
         tokens: int,
+        attempts: Attempts,
     ) -> tuple[Backend[S], Grant, T]:
         """Ask a second time when the first answer is later than usual; the first to come counts."""
-        one = asyncio.ensure_future(self._ask_one(tried.backend, ask, deadline_s, tokens))
+        one = asyncio.ensure_future(self._ask_one(tried.backend, ask, deadline_s, tokens, attempts))
         running = {one}
         try:
             await asyncio.wait(running, timeout=min(tried.backend.usual_s.value, deadline_s or CAP_S))
             if not one.done():
                 other = next((t for t in row if not t.refused and t is not tried), tried).backend
                 self.hedged += 1
-                running.add(asyncio.ensure_future(self._ask_one(other, ask, deadline_s, tokens)))
+                running.add(asyncio.ensure_future(self._ask_one(other, ask, deadline_s, tokens, attempts)))
             while True:
                 done, pending = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 good = next((task for task in done if task.exception() is None), None)
@@ -303,17 +326,23 @@ class Row(Generic[S]):
     # Streams
 
     async def stream(
-        self, ask: Callable[[S], AsyncGenerator[T, None]], patience: Patience, tokens: int = 0
+        self,
+        ask: Callable[[S], AsyncGenerator[T, None]],
+        patience: Patience,
+        tokens: int = 0,
+        attempts: Attempts | None = None,
     ) -> AsyncGenerator[T, None]:
         """Stream an answer of the first that begins one. What breaks behind the beginning is raised.
 
         Raises ProviderError; `stalled` when nothing comes for `stall_s`.
         """
+        attempts = attempts or Attempts()
         backend, grant, (first, rest) = await self.first(
-            lambda service: _begin(ask(service)), patience, tokens
+            lambda service: _begin(ask(service)), patience, tokens, attempts
         )
         stall_s = backend.settings.stall_s
         loop = asyncio.get_running_loop()
+        stall = Stall(stall_s)
         try:
             async with contextlib.aclosing(rest):
                 if first is None:
@@ -321,8 +350,7 @@ class Row(Generic[S]):
                 yield first
                 while True:
                     try:
-                        async with asyncio.timeout(stall_s):
-                            item = await anext(rest, None)
+                        item = await stall.next(rest)
                     except TimeoutError as error:
                         raise ProviderError(
                             self.stage, backend.name, "stalled",
@@ -331,11 +359,13 @@ class Row(Generic[S]):
                     if item is None:
                         return
                     yield item
-        except ProviderError:
+        except ProviderError as error:
             backend.broke_at = loop.time()
             backend.breaker.failed(loop.time())
+            attempts.failed(error)
             raise
         finally:
+            stall.close()
             grant.done()
 
 

@@ -16,18 +16,15 @@ class SpeechCache:
         self._speech: OrderedDict[Key, bytes] = OrderedDict()
         self.n_bytes = 0
         self.hits = 0
-        self.misses = 0
 
     def get(self, key: Key) -> bytes | None:
         """Return the speech, if it is kept."""
         if not self.takes(key):
             return None
         pcm = self._speech.get(key)
-        if pcm is None:
-            self.misses += 1
-            return None
-        self.hits += 1
-        self._speech.move_to_end(key)
+        if pcm is not None:
+            self.hits += 1
+            self._speech.move_to_end(key)
         return pcm
 
     def keep(self, key: Key, pcm: bytes) -> None:

@@ -1,7 +1,7 @@
 """STT, LLM and TTS as a call uses them: a row of providers each, asked within the caller's patience.
 
 The methods are those of the single services with `patience` in front; what else a service takes is handed
-on as it is. Without a patience one provider is asked once.
+on as it is. Without a patience one provider is asked once. `attempts` notes whom it was asked of.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ProviderError
+from .attempts import Attempts
 from .llm import ChatModel, ReplyDelta
 from .policy import Patience, Row, once
 from .rejoin import Rejoin
@@ -28,9 +29,13 @@ class SteadyStt:
     def __init__(self, row: Row[SpeechToText]) -> None:
         self.row = row
 
-    async def transcribe(self, pcm: bytes, *, patience: Patience = once, **given: Any) -> Transcription:
+    async def transcribe(
+        self, pcm: bytes, *, patience: Patience = once, attempts: Attempts | None = None, **given: Any
+    ) -> Transcription:
         """See `SpeechToText.transcribe`."""
-        _, grant, heard = await self.row.first(lambda stt: stt.transcribe(pcm, **given), patience)
+        _, grant, heard = await self.row.first(
+            lambda stt: stt.transcribe(pcm, **given), patience, attempts=attempts
+        )
         grant.done()
         return heard
 
@@ -51,6 +56,7 @@ class SteadyChat:
         messages: Sequence[Mapping[str, Any]],
         *,
         patience: Patience = once,
+        attempts: Attempts | None = None,
         model: str = "",
         **given: Any,
     ) -> AsyncGenerator[ReplyDelta, None]:
@@ -59,9 +65,14 @@ class SteadyChat:
         `model` is a name that the first provider knows; the ones that stand in for it keep their own.
         """
         tokens = sum(len(str(m.get("content") or "")) for m in messages) // CHARS_A_TOKEN + ANSWER_TOKENS
+        attempts = attempts or Attempts()
+        attempts.first_model = model
         first = self.row.backends[0].service
         return self.row.stream(
-            lambda llm: llm.reply(messages, model=model if llm is first else "", **given), patience, tokens
+            lambda llm: llm.reply(messages, model=model if llm is first else "", **given),
+            patience,
+            tokens,
+            attempts,
         )
 
 
@@ -72,13 +83,18 @@ class SteadyTts:
         self.row = row
 
     async def speak(
-        self, text: str, *, patience: Patience = once, **given: Any
+        self, text: str, *, patience: Patience = once, attempts: Attempts | None = None, **given: Any
     ) -> AsyncGenerator[bytes, None]:
         """See `TextToSpeech.speak`."""
+        # What was said before is said again at once, also while nobody can be asked.
+        if (kept := self.row.backends[0].service.kept(text, **given)) is not None:
+            for pcm in kept:
+                yield pcm
+            return
         rejoin = Rejoin()
         for again in range(REJOINS + 1):
             try:
-                stream = self.row.stream(lambda tts: tts.speak(text, **given), patience)
+                stream = self.row.stream(lambda tts: tts.speak(text, **given), patience, attempts=attempts)
                 async with contextlib.aclosing(stream) as pieces:
                     async for pcm in pieces:
                         if new := rejoin.push(pcm):

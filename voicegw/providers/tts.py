@@ -54,9 +54,9 @@ class TextToSpeech:
         the connection.
         """
         key = (voice, speed, text)
-        if (kept := self.cache.get(key)) is not None:
-            for at in range(0, len(kept), _PIECE_BYTES):
-                yield kept[at : at + _PIECE_BYTES]
+        if (kept := self.kept(text, voice=voice, speed=speed)) is not None:
+            for pcm in kept:
+                yield pcm
             return
         keeps = self.cache.takes(key)
         speech = bytearray()  # only what is going to be kept
@@ -89,6 +89,13 @@ class TextToSpeech:
             self._judge_length(text, speed, n_bytes)
         if speech:
             self.cache.keep(key, bytes(speech))
+
+    def kept(self, text: str, *, voice: str, speed: float = 1.0) -> list[bytes] | None:
+        """Return the speech of a sentence that was said before, in pieces: no request is needed for it."""
+        pcm = self.cache.get((voice, speed, text))
+        if pcm is None:
+            return None
+        return [pcm[at : at + _PIECE_BYTES] for at in range(0, len(pcm), _PIECE_BYTES)]
 
     async def _open(self, text: str, voice: str, speed: float) -> Answer:
         while True:

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE_HZ
 from voicegw.carriers.base import Message
-from voicegw.rehearsal.channel import Channel
+from voicegw.rehearsal.channel import CallersEnd, Channel, FarEnd
 from voicegw.rehearsal.script import word_times
 from voicegw.server.gateway import Gateway
 
@@ -131,8 +131,12 @@ class ScriptedCaller:
         uplink: Uplink | None = None,
         reports_played: bool = False,
         line: Callable[[int, bytes], bytes] | None = None,
+        connect: Callable[[FarEnd, Mapping[str, str]], CallersEnd] | None = None,
+        transferred: bool | None = None,
     ) -> None:
-        self._gateway = gateway
+        """`connect` takes the place of the channel in memory; `transferred` answers a hand-over."""
+        self._connect = connect or (lambda far_end, query: Channel(gateway, far_end, query=query))
+        self._transferred = transferred
         self._query = dict(query or {})
         self._uplink = uplink or Uplink()
         self._reports_played = reports_played
@@ -140,7 +144,7 @@ class ScriptedCaller:
         self._line_sound = line or (lambda position, frame: frame)
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
-        self._channel: Channel | None = None
+        self._channel: CallersEnd | None = None
         self._line: asyncio.Task[None] | None = None
         self._stretches: deque[tuple[int, bytes]] = deque()  # what is said, from which sample on
         self._sends = True
@@ -153,7 +157,7 @@ class ScriptedCaller:
 
     async def __aenter__(self) -> Self:
         """Dial."""
-        self._channel = Channel(self._gateway, self, query=self._query)
+        self._channel = self._connect(self, self._query)
         self._line = asyncio.create_task(self._send_audio(), name="scripted caller")
         return self
 
@@ -217,9 +221,7 @@ class ScriptedCaller:
     def reconnect(self, resume_token: str | None = None) -> None:
         """Connect again to go on with the call."""
         self.close = None
-        self._channel = Channel(
-            self._gateway, self, query={"resume_token": resume_token or self.resume_token}
-        )
+        self._channel = self._connect(self, {"resume_token": resume_token or self.resume_token})
 
     async def until(self, at_s: float) -> None:
         """Wait until `at_s`."""
@@ -294,6 +296,8 @@ class ScriptedCaller:
             self.earpiece.resume(now)
         elif kind == "clear":
             self.earpiece.clear(now)
+        elif kind == "transfer" and fields["status"] == "started" and self._transferred is not None:
+            self.send("transferred", done=self._transferred)
         elif kind == "mark" and self._reports_played:
             self._loop.call_later(0.0, self._report, fields["speech_id"])
 

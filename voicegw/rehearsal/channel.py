@@ -27,6 +27,18 @@ class FarEnd(Protocol):
         ...
 
 
+class CallersEnd(Protocol):
+    """The caller's end of a connection, in memory or on a socket."""
+
+    def to_gateway(self, message: Message) -> None:
+        """Send the gateway a message."""
+        ...
+
+    def drop(self) -> None:
+        """The connection breaks, without a close."""
+        ...
+
+
 class Channel:
     """One connection. Is the `Line` of the session that it belongs to."""
 

@@ -34,6 +34,15 @@ class Silence:
         return self.to_s - self.from_s
 
 
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """A request that failed: what it was, in words, and what the caller heard because of it."""
+
+    at_s: float
+    failure: str
+    heard: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Heard:
     """One scenario's outcome. `broken` says in words what was not as it must be; empty: all was."""
@@ -48,6 +57,8 @@ class Heard:
     budget_s: float = 0.0
     seconds: float = 0.0
     broken: list[str] = field(default_factory=list)
+    # Every request that failed, and what the caller heard because of it.
+    failures: list[Consequence] = field(default_factory=list)
 
     @property
     def longest(self) -> Silence:

@@ -5,6 +5,7 @@ hundreds of calls.
 """
 
 import asyncio
+import ssl
 from types import TracebackType
 
 from aiohttp import web
@@ -16,10 +17,13 @@ from .provider import Plan, ScriptedProvider
 class ProviderServer:
     """Serves `provider` on 127.0.0.1, for `async with`; then `base_url` is known. Port 0: a free one."""
 
-    def __init__(self, provider: ScriptedProvider, *, port: int = 0) -> None:
+    def __init__(
+        self, provider: ScriptedProvider, *, port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.provider = provider
         self.base_url = ""
         self._port = port
+        self._tls = tls
         self._runner: web.ServerRunner | None = None
         self._peers: set[object] = set()
 
@@ -28,10 +32,10 @@ class ProviderServer:
         server = web.Server(self._handle, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.5)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls)
         await site.start()
         host, port = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{port}/v1"
+        self.base_url = f"{'https' if self._tls else 'http'}://{host}:{port}/v1"
         return self
 
     async def __aexit__(

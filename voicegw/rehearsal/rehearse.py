@@ -9,26 +9,33 @@ import contextlib
 import random
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from ..agents.personas import load_personas
+from ..agents.personas import Persona, load_personas
 from ..audio.pcm import SAMPLE_RATE_HZ
 from ..config import Group, Settings
 from ..providers.build import build_providers
 from ..providers.http import AiohttpStreams, ByteStreams, HttpRequest, HttpResponse
+from ..server.front import make_server
 from ..server.gateway import Gateway
+from ..server.session import Session
 from ..server.stand_ins import stand_in
 from .caller import ScriptedCaller, Uplink
 from .clock import run_virtual
-from .heard import Heard, Silence, Sound, gaps, owner_of
+from .heard import Consequence, Heard, Silence, Sound, gaps, owner_of
 from .provider import ScriptedProvider
 from .provider_server import ProviderServer
 from .scenario import FaultAt, Scenario
 from .script import Script
+from .self_signed import self_signed
+from .socket_channel import SocketChannel
 
 MAIN, FALLBACK = "main.test", "fallback.test"
+# RFC 6761 section 6.4: no resolver knows it, ever.
+NO_SUCH_NAME = "http://provider.invalid/v1"
 # Clips are made in this time where they can be made at all.
 SETTLE_S = 40.0
 # Sounds are counted in frames and ticks: so much later a sign is not late.
@@ -59,6 +66,7 @@ class _Stage:
 
     gateway: Gateway
     providers: dict[str, ScriptedProvider]
+    url: str = ""  # of the gateway's port, on sockets
 
 
 def rehearse(scenario: Scenario, settings: Settings, persona: str = "") -> Heard:
@@ -73,7 +81,9 @@ async def rehearse_on_sockets(scenario: Scenario, settings: Settings, persona: s
         return await _rehearse(scenario, settings, persona, Path(folder), sockets=True)
 
 
-def _settings(scenario: Scenario, base: Settings, folder: Path, main_url: str, fallback_url: str) -> Settings:
+def _settings(
+    scenario: Scenario, base: Settings, folder: Path, main_url: str, fallback_url: str, model_url: str = ""
+) -> Settings:
     """Return the user's settings with the scripted providers in place of the real ones."""
     provider = base.provider.model_copy(
         update={"base_url": main_url, "api_key": "rehearsal", "headers": {}, "fallbacks": ()}
@@ -81,12 +91,18 @@ def _settings(scenario: Scenario, base: Settings, folder: Path, main_url: str, f
     changed: dict[str, object] = {
         "provider": provider,
         "store": base.store.model_copy(update={"data_dir": str(folder)}),
+        "server": base.server.model_copy(
+            update={"host": "127.0.0.1", "port": 0, "tls_cert": "", "tls_key": ""}
+        ),
     }
     for stage in ("stt", "llm", "tts"):
         fallbacks = (
             ({"base_url": fallback_url, "api_key": "rehearsal"},) if stage in scenario.fallback else ()
         )
-        changed[stage] = type(provider)(**({"fallbacks": fallbacks} if fallbacks else {}))
+        own: dict[str, Any] = {"fallbacks": fallbacks} if fallbacks else {}
+        if stage == "llm" and model_url:
+            own["base_url"] = model_url
+        changed[stage] = type(provider)(**own)
     for dotted, text in scenario.settings.items():
         group, _, name = dotted.partition(".")
         old = changed.get(group, getattr(base, group))
@@ -115,17 +131,23 @@ async def _staged(
         if sockets:
             servers = [await stack.enter_async_context(ProviderServer(each)) for each in providers.values()]
             urls = [server.base_url for server in servers]
+            if scenario.address == "no-such-name":
+                urls.append(NO_SUCH_NAME)
+            elif scenario.address == "self-signed":
+                hidden = ProviderServer(providers[MAIN], tls=self_signed())
+                urls.append((await stack.enter_async_context(hidden)).base_url)
             streams = AiohttpStreams()
         else:
             urls = [f"http://{MAIN}/v1", f"http://{FALLBACK}/v1"]
             streams = _Hosts(providers)
         settings = _settings(scenario, base, folder, *urls)
         built = build_providers(settings, streams, random.Random(1).random)
-        gateway = Gateway(settings, load_personas(settings), built)
+        gateway = Gateway(settings, _personas(scenario, settings), built)
+        url = await stack.enter_async_context(_listening(gateway)) if sockets else ""
         gateway.start()
         await asyncio.sleep(1.0 if sockets else SETTLE_S)
         try:
-            yield _Stage(gateway, providers)
+            yield _Stage(gateway, providers, url)
         finally:
             await gateway.close()
 
@@ -137,6 +159,29 @@ async def staged_for(
     """A gateway on virtual time whose providers say what `script` says."""
     async with _staged(scenario, base, folder, sockets=False, script=script) as stage:
         yield stage.gateway
+
+
+def _personas(scenario: Scenario, settings: Settings) -> dict[str, Persona]:
+    personas = load_personas(settings)
+    if not scenario.person:
+        return personas
+    return {
+        name: replace(persona, call=replace(persona.call, transfers={"person": scenario.person}))
+        for name, persona in personas.items()
+    }
+
+
+@contextlib.asynccontextmanager
+async def _listening(gateway: Gateway) -> AsyncIterator[str]:
+    """Let callers in by a real port. Gives the address that they call."""
+    server = make_server(gateway.settings, gateway)
+    serving = asyncio.create_task(server._serve(), name="port")  # without uvicorn's signal handlers
+    try:
+        await server.listening.wait()
+        yield f"ws://127.0.0.1:{server.port}/v1/call"
+    finally:
+        server.stop()
+        await serving
 
 
 def _arrange(providers: dict[str, ScriptedProvider], fault: FaultAt) -> None:
@@ -164,7 +209,14 @@ async def _rehearse(
     async with _staged(scenario, base, folder, sockets=sockets) as stage:
         began = asyncio.get_running_loop().time()
         query = {"persona": persona} if persona else None
-        async with ScriptedCaller(stage.gateway, query=query, uplink=_uplink(scenario)) as caller:
+        connect = (lambda far_end, given: SocketChannel(stage.url, far_end, query=given)) if sockets else None
+        async with ScriptedCaller(
+            stage.gateway,
+            query=query,
+            uplink=_uplink(scenario),
+            connect=connect,
+            transferred=scenario.person_answers,
+        ) as caller:
             call = _Call(scenario, stage, caller)
             await call.play()
             requests = sorted(
@@ -187,11 +239,13 @@ class _Call:
         self._asked: list[tuple[float, float]] = []  # the caller's questions
         self._waits: list[tuple[float, float]] = []  # when the caller waited for the agent
         self._lost: list[tuple[float, float]] = []
+        self._session: Session | None = None
 
     async def play(self) -> None:
         """Be greeted, ask, listen, hang up."""
         caller, scenario = self._caller, self._scenario
-        await caller.event("ready")
+        ready = await caller.event("ready")
+        self._session = self._stage.gateway.find(ready.fields["call_id"])
         ready_s = caller.now_s
         await self._listen(0)
         self._waits.append((ready_s, caller.first_sound_after(ready_s) or caller.now_s))
@@ -273,6 +327,12 @@ class _Call:
                         # What was said was taken for noise: as far as the gateway knows nobody waits.
                         owner = "caller"
                     found.silences.append(Silence(*gap, owner))
+        if self._session is not None:
+            found.failures = [
+                Consequence(round(failure.at_us / 1e6, 3), failure.told, tuple(failure.heard))
+                for exchange in self._session.timeline.exchanges
+                for failure in exchange.failures
+            ]
         found.recovered = self._recovered()
         found.broken = self._judged(found)
         return found

@@ -103,6 +103,12 @@ class Scenario(_Strict):
     settings: dict[str, str] = Field(default_factory=dict)
     fallback: tuple[Literal["stt", "llm", "tts"], ...] = ()
     sockets: bool = False  # also run over real sockets on request
+    # Where the main model is on real sockets: at a name that does not exist, or behind a certificate that
+    # nobody has signed. On virtual time faults stand for it.
+    address: Literal["", "no-such-name", "self-signed"] = ""
+    # A person whom the persona can hand the caller over to, and whether they answer.
+    person: str = ""
+    person_answers: bool = True
     recovers: bool = True
     ends: str | None = None  # the reason of the hang-up, where the gateway ends the call
     hears: tuple[str, ...] = ()

@@ -136,7 +136,7 @@ def sentences(phrases: Phrases) -> list[str]:
     """Return all fixed sentences of a persona, the most urgent ones first."""
     fixed = (
         phrases.greeting, phrases.apology, *phrases.fillers, phrases.not_understood, phrases.goodbye,
-        phrases.offer, phrases.callback, phrases.check_in,
+        phrases.offer, phrases.callback, phrases.check_in, phrases.transferring, phrases.over_limit,
     )  # fmt: skip
     return [text for text in dict.fromkeys(fixed) if text]
 

@@ -17,6 +17,7 @@ from voicegw.call.commands import Message
 from voicegw.errors import ProviderError
 from voicegw.providers.build import Providers
 from voicegw.providers.policy import Patience
+from voicegw.server.bills import Bills
 from voicegw.server.photos import Photos
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Requests:
         self._photos = photos
         self._definitions = tuple(tool.definition for tool in persona.tools.values())
         self._sink = sink
+        self._bills = Bills(providers.prices, feed)
         self._group: asyncio.TaskGroup | None = None
         self._context = contextvars.Context()
         self._running: dict[tuple[Kind, int], asyncio.Task[None]] = {}
@@ -85,6 +87,10 @@ class Requests:
         self._group = None
         for task in list(self._running.values()):
             task.cancel()
+
+    def settle(self) -> list[e.Event]:
+        """The call is over: return what the requests that still run have cost."""
+        return self._bills.settle()
 
     def cancel(self, kind: Kind, number: int) -> None:
         """Cancel one request, if it runs; the group awaits it."""
@@ -118,9 +124,14 @@ class Requests:
 
     async def _transcribe(self, utterance_id: int, pcm: bytes, prompt: str) -> None:
         try:
-            heard = await self._providers.stt.transcribe(
-                pcm, patience=self._patience, language=self._language, prompt=prompt or None
-            )
+            with self._bills.transcription(utterance_id, pcm) as bill:
+                heard = await self._providers.stt.transcribe(
+                    pcm,
+                    patience=self._patience,
+                    attempts=bill.attempts,
+                    language=self._language,
+                    prompt=prompt or None,
+                )
         except ProviderError as error:
             self._log(error)
             self._feed(e.TranscriptFailed(utterance_id, error.code))
@@ -144,10 +155,12 @@ class Requests:
 
     async def _ask(self, command: c.Ask) -> None:
         reply_id = command.reply_id
-        reason, usage, began = "", None, False
+        reason, began = "", False
+        bill = self._bills.reply(reply_id, command.messages)
         stream = self._providers.llm.reply(
             await self._photos.shown(command.messages),
             patience=self._patience,
+            attempts=bill.attempts,
             max_tokens=self._persona.max_tokens,
             temperature=self._persona.temperature,
             tools=self._definitions,
@@ -155,21 +168,25 @@ class Requests:
             model=self._persona.model,
         )
         try:
-            async with contextlib.aclosing(stream) as deltas:
-                async for delta in deltas:
-                    began = True
-                    reason = delta.finish_reason or reason
-                    usage = delta.usage or usage
-                    if delta.text:
-                        self._feed(e.ReplyText(reply_id, _sendable(delta.text)))
-                    for part in delta.tool_calls:
-                        arguments = _sendable(part.arguments)
-                        self._feed(e.ReplyToolCall(reply_id, part.index, part.name, arguments))
+            with bill:
+                async with contextlib.aclosing(stream) as deltas:
+                    async for delta in deltas:
+                        began = True
+                        reason = delta.finish_reason or reason
+                        bill.usage = delta.usage or bill.usage
+                        bill.written += len(delta.text)
+                        if delta.text:
+                            self._feed(e.ReplyText(reply_id, _sendable(delta.text)))
+                        for part in delta.tool_calls:
+                            bill.written += len(part.arguments)
+                            arguments = _sendable(part.arguments)
+                            self._feed(e.ReplyToolCall(reply_id, part.index, part.name, arguments))
         except ProviderError as error:
             self._log(error)
             # What failed before it began was asked for as often as the caller's patience allowed.
             self._feed(e.ReplyFailed(reply_id, error.code, began and error.retryable))
         else:
+            usage = bill.usage
             prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
             self._feed(e.ReplyDone(reply_id, reason, prompt, completion))
 
@@ -181,13 +198,21 @@ class Requests:
         told: list[Message] = [{"role": "system", "content": SUMMARY_PROMPT}]
         told.append({"role": "user", "content": transcript_of(command.messages)})
         text = ""
+        bill = self._bills.summary(command.summary_id, told)
         try:
             stream = self._providers.llm.reply(
-                told, max_tokens=SUMMARY_TOKENS, temperature=0.0, model=self._persona.model
+                told,
+                attempts=bill.attempts,
+                max_tokens=SUMMARY_TOKENS,
+                temperature=0.0,
+                model=self._persona.model,
             )
-            async with contextlib.aclosing(stream) as deltas:
-                async for delta in deltas:
-                    text += delta.text
+            with bill:
+                async with contextlib.aclosing(stream) as deltas:
+                    async for delta in deltas:
+                        text += delta.text
+                        bill.usage = delta.usage or bill.usage
+                        bill.written += len(delta.text)
         except ProviderError as error:
             self._log(error)
             text = ""
@@ -198,14 +223,20 @@ class Requests:
         self._spawn("tts", speech_id, self._speak(speech_id, text))
 
     async def _speak(self, speech_id: int, text: str) -> None:
+        bill = self._bills.speech(speech_id, text)
         stream = self._providers.tts.speak(
-            text, patience=self._patience, voice=self._persona.voice, speed=self._persona.speed
+            text,
+            patience=self._patience,
+            attempts=bill.attempts,
+            voice=self._persona.voice,
+            speed=self._persona.speed,
         )
         try:
-            async with contextlib.aclosing(stream) as chunks:
-                async for pcm in chunks:
-                    if not await self._sink.speech_came(speech_id, pcm):
-                        return
+            with bill:
+                async with contextlib.aclosing(stream) as chunks:
+                    async for pcm in chunks:
+                        if not await self._sink.speech_came(speech_id, pcm):
+                            return
         except ProviderError as error:
             self._log(error)
             self._sink.speech_failed(speech_id, error.code)

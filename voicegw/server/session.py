@@ -445,7 +445,8 @@ class Session:
             return
         self.end_reason = reason
         now = self._now()
-        last: list[e.Event] = [*self._speech.heard(now, at_once=True), e.HungUp(reason)]
+        heard = self._speech.heard(now, at_once=True)
+        last: list[e.Event] = [*heard, *self._requests.settle(), e.HungUp(reason)]
         try:
             for event in last:
                 self._journal.write(event, now)

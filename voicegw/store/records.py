@@ -190,7 +190,7 @@ def record_of(
         turns=turns,
         tools=tools,
         rungs=[
-            RungRecord(exchange.number, _ms(rung.at_us), rung.rung, rung.text, rung.reason)
+            RungRecord(exchange.number, _ms(rung.at_us), rung.rung, rung.text, rung.because or rung.reason)
             for exchange in exchanges
             for rung in exchange.rungs
         ],
@@ -250,7 +250,7 @@ def _turn(exchange: Exchange) -> TurnRecord:
         rejected=[rejected.reason for rejected in exchange.rejected],
         prompt_tokens=sum(asked.prompt_tokens for asked in exchange.asked),
         completion_tokens=sum(asked.completion_tokens for asked in exchange.asked),
-        cost_usd=sum(float(cost.get("usd", 0.0)) for cost in exchange.costs),
+        cost_usd=exchange.usd,
         costs=exchange.costs,
     )
 

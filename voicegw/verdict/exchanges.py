@@ -93,12 +93,17 @@ class ToolUse:
 
 @dataclass(slots=True)
 class RungHeard:
-    """A prepared phrase that stood in for a missing answer."""
+    """A prepared phrase that stood in for a missing answer.
+
+    `because`: the failed request behind it, with its stage, provider, status and id; empty where it was
+    merely late.
+    """
 
     at_us: int
     rung: str
     text: str
     reason: str
+    because: str = ""
 
 
 @dataclass(slots=True)
@@ -123,6 +128,37 @@ class Rejected:
     at_us: int
     reason: str
     text: str
+
+
+@dataclass(slots=True)
+class Failure:
+    """A request that failed, and what the caller heard because of it.
+
+    `heard`: the ladder's phrases that followed ("filler: One moment, please."), and "the answer" where it
+    came all the same; empty where speech went on as if nothing were. Other fields as in
+    `events.ProviderFailed`.
+    """
+
+    at_us: int
+    work: str
+    number: int
+    provider: str
+    code: str
+    status: int | None = None
+    request_id: str = ""
+    retry_after: float | None = None
+    heard: list[str] = field(default_factory=list)
+
+    @property
+    def told(self) -> str:
+        """It in words: "llm at api.example.com: rate_limited (HTTP 429, retry after 20 s, request req_1)"."""
+        more = [
+            f"HTTP {self.status}" if self.status else "",
+            f"retry after {self.retry_after:g} s" if self.retry_after is not None else "",
+            f"request {self.request_id}" if self.request_id else "",
+        ]
+        known = ", ".join(part for part in more if part)
+        return f"{self.work} at {self.provider}: {self.code}" + (f" ({known})" if known else "")
 
 
 # The consecutive stages of the gap before an answer, in their order.
@@ -157,7 +193,20 @@ class Exchange:
     rungs: list[RungHeard] = field(default_factory=list)
     interruptions: list[Interruption] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    # One for each request that is paid for, as in `events.Charged`, without what is empty: `usd` is missing
+    # where the price is unknown. `wasted`: asked for ahead, and not used.
     costs: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def usd(self) -> float:
+        """What the exchange cost, as far as prices are known."""
+        return sum(float(cost.get("usd", 0.0)) for cost in self.costs)
+
+    @property
+    def wasted_usd(self) -> float:
+        """What of it went into answers and transcripts that were asked for ahead and not used."""
+        return sum(float(cost.get("usd", 0.0)) for cost in self.costs if cost.get("wasted"))
 
     @property
     def first_token_us(self) -> int | None:

@@ -3,7 +3,7 @@
     timeline = Timeline()
     timeline.take(event, now, call.receive(event, now))       # live, or from a journal played again
     timeline.exchanges        # list[Exchange], see exchanges.py; number 0 is what came before the first turn
-    timeline.exchanges[-1].stages, .gap_us, .heard, .asked, .sentences, .tools, .rungs, .costs ...
+    timeline.exchanges[-1].stages, .gap_us, .heard, .asked, .sentences, .tools, .rungs, .costs, .failures ...
     timeline.call             # external_id, caller, called, language, metadata: as told, the latest wins
     timeline.ended_us, timeline.end_reason
     timeline.voice            # list[Span]: when the caller spoke; .speech: when the agent sounded
@@ -26,6 +26,7 @@ from voicegw.call.settings import CallSettings
 from voicegw.verdict.exchanges import (
     Asked,
     Exchange,
+    Failure,
     Interruption,
     Rejected,
     RungHeard,
@@ -34,6 +35,12 @@ from voicegw.verdict.exchanges import (
     ToolUse,
     Utterance,
 )
+
+# What of `events.Charged` is kept with its exchange.
+_CHARGED = (
+    "work", "number", "provider", "model", "usd", "prompt_tokens", "completion_tokens", "audio_ms",
+    "characters", "estimated",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -79,6 +86,11 @@ class Timeline:
         # Of the turn that is being spoken now: it has no exchange yet.
         self._utterances: dict[int, Utterance] = {}
         self._asked: dict[int, Asked] = {}
+        self._costs: list[dict[str, Any]] = []
+        self._failures: list[Failure] = []
+        # Failures whose consequence is still to be heard.
+        self._unheard: list[Failure] = []
+        self._wasted: set[int] = set()  # replies that were asked for ahead and not used
         self._sentences: dict[int, Sentence] = {}
         self._interruption: Interruption | None = None
         self._yielded: Interruption | None = None
@@ -197,6 +209,41 @@ class Timeline:
         if found is not None:
             return found
         return next((a for a in reversed(self.current.asked) if a.reply_id == reply_id), None)
+
+    def _on_failed(self, event: e.ProviderFailed, now: int) -> None:
+        failure = Failure(
+            now, event.work, event.number, event.provider, event.code, event.status, event.request_id,
+            event.retry_after,
+        )  # fmt: skip
+        ahead = self._is_ahead(event.work, event.number)
+        (self._failures if ahead else self.current.failures).append(failure)
+        self._unheard.append(failure)
+
+    def _on_charged(self, event: e.Charged, now: int) -> None:
+        cost = {name: value for name in _CHARGED if (value := getattr(event, name)) not in (None, 0, False)}
+        if event.work == "llm" and event.number in self._wasted:
+            cost["wasted"] = True
+        if self._is_ahead(event.work, event.number):
+            self._costs.append(cost)
+        else:
+            self._exchange_of(event.work, event.number).costs.append(cost)
+
+    def _is_ahead(self, work: str, number: int) -> bool:
+        """True for a request of the turn that is being spoken now."""
+        return (work == "stt" and number in self._utterances) or (work == "llm" and number in self._asked)
+
+    def _exchange_of(self, work: str, number: int) -> Exchange:
+        for exchange in reversed(self.exchanges[-3:]):
+            ids: Iterable[int] = ()
+            if work == "stt":
+                ids = (utterance.utterance_id for utterance in exchange.utterances)
+            elif work == "llm":
+                ids = (asked.reply_id for asked in exchange.asked)
+            elif work == "tts":
+                ids = (sentence.speech_id for sentence in exchange.sentences)
+            if number in ids:
+                return exchange
+        return self.current
 
     def _on_tool_result(self, event: e.ToolResult, now: int) -> None:
         for exchange in reversed(self.exchanges):
@@ -352,9 +399,31 @@ class Timeline:
                 exchange.turn_over_us = max(exchange.last_word_us, self._reached_us)
             exchange.utterances += self._utterances.values()
             exchange.asked += self._asked.values()
+        self._mark_superseded()
         self._end_turn()
 
+    def _mark_superseded(self) -> None:
+        """The speculative transcripts of pauses behind which the caller went on were paid for nothing."""
+        turn = list(self._utterances.values())
+        for cost in self._costs:
+            of = self._utterances.get(cost.get("number", 0)) if cost["work"] == "stt" else None
+            if of is not None and any(
+                u.from_sample <= of.from_sample and u.to_sample > of.to_sample for u in turn
+            ):
+                cost["wasted"] = True
+
+    def _told_draft(self, notice: n.Draft, now: int) -> None:
+        if notice.outcome != "wasted":
+            return
+        self._wasted.add(notice.reply_id)
+        for cost in self._costs:
+            if cost["work"] == "llm" and cost.get("number") == notice.reply_id:
+                cost["wasted"] = True
+
     def _end_turn(self) -> None:
+        self.current.costs += self._costs
+        self.current.failures += self._failures
+        self._costs, self._failures = [], []
         self._utterances.clear()
         self._asked.clear()
         self._turn_from = self._yielded = self._reached_us = None
@@ -374,6 +443,9 @@ class Timeline:
             sentence.reply_id, sentence.kind = notice.reply_id, notice.kind
         if notice.kind == "reply" and exchange.began_us is None:
             exchange.began_us = now
+        if notice.kind == "reply":
+            self._heard_next("the answer")
+            self._unheard.clear()
 
     def _told_speech_stopped(self, notice: n.SpeechStopped, now: int) -> None:
         # Fillers (reply 0) stand among the rungs: they answer nothing.
@@ -381,7 +453,16 @@ class Timeline:
             self.current.heard = f"{self.current.heard} {notice.heard}".strip()
 
     def _told_rung(self, notice: n.Rung, now: int) -> None:
-        self.current.rungs.append(RungHeard(now, notice.rung, notice.text, notice.reason))
+        because = self._unheard[-1].told if self._unheard else ""
+        self.current.rungs.append(RungHeard(now, notice.rung, notice.text, notice.reason, because))
+        self._heard_next(f"{notice.rung}: {notice.text}")
+        if notice.rung != "filler":
+            # That was the answer to them: what comes next has other reasons.
+            self._unheard.clear()
+
+    def _heard_next(self, what: str) -> None:
+        for failure in self._unheard:
+            failure.heard.append(what)
 
     def _told_transfer(self, notice: n.Transfer, now: int) -> None:
         if notice.status == "started":
@@ -417,6 +498,8 @@ _EVENTS: dict[type, Callable[[Timeline, Any, int], None]] = {
     e.ReplyText: Timeline._on_reply_text,
     e.ReplyDone: Timeline._on_reply_done,
     e.ReplyFailed: Timeline._on_reply_failed,
+    e.ProviderFailed: Timeline._on_failed,
+    e.Charged: Timeline._on_charged,
     e.ToolResult: Timeline._on_tool_result,
     e.SpeechArrived: Timeline._on_speech_arrived,
     e.SpeechFailed: Timeline._on_speech_failed,
@@ -445,6 +528,7 @@ _COMMANDS: dict[type, Callable[[Timeline, Any, int], None]] = {
 }
 _NOTICES: dict[type, Callable[[Timeline, Any, int], None]] = {
     n.Transcript: Timeline._told_transcript,
+    n.Draft: Timeline._told_draft,
     n.Latency: Timeline._told_latency,
     n.ReplyText: Timeline._told_sentence,
     n.SpeechStopped: Timeline._told_speech_stopped,
