@@ -211,6 +211,10 @@ def test_patience_runs_out_whatever_is_waited_for() -> None:
     speech = talk.last(c.Speak).speech_id
     talk.at(2500, e.SpeechArrived(speech, samples(500), False), e.SpeechBegan(speech))
     talk.at(3000, e.Played(speech, samples(500), False))
+    # That one is begun anew first, once a rest that is on its way would have come.
+    assert talk.call.wake_at == 6_000_000
+    talk.tick()
+    assert (talk.last(c.Speak).text, talk.last(c.Speak).speech_id) == ("Here it is.", speech + 1)
     for waited_for, talk in waits.items():
         assert talk.call.wake_at == 11_000_000, waited_for
         talk.tick()
