@@ -42,6 +42,9 @@ TODAY = date(2026, 11, 25)  # a Wednesday
         ("thứ sáu tuần này", "2026-11-27"),
         ("thứ sáu tuần sau", "2026-12-04"),
         ("thứ 6 tuần tới", "2026-12-04"),
+        ("tuần sau thứ sáu", "2026-12-04"),
+        ("sang tuần thứ ba nhé", "2026-12-01"),
+        ("tuần này thứ sáu", "2026-11-27"),
         ("thứ hai", "2026-11-30"),
         ("thứ tư", "2026-12-02"),  # today is one: then people say "today"
         ("chủ nhật tuần này", "2026-11-29"),
@@ -105,6 +108,8 @@ def test_vietnamese_days(text: str, expected: str) -> None:
         ("last Friday", "2026-11-20"),
         ("Friday, December 4th", "2026-12-04"),
         ("the twentieth", "2026-12-20"),
+        ("Friday the 4th", "2026-12-04"),
+        ("on the second", "2026-12-02"),
         ("the first of next month", "2026-12-01"),
         ("Friday. Sorry, Saturday.", "2026-11-28"),
         ("Saturday, December 4th", ""),
@@ -114,6 +119,8 @@ def test_vietnamese_days(text: str, expected: str) -> None:
         ("I may come with two friends", ""),
         ("one of my orders", ""),
         ("I don't know yet", ""),
+        ("just a second", ""),
+        ("at first I thought of something else", ""),
     ],
 )
 def test_english_days(text: str, expected: str) -> None:
