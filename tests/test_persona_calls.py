@@ -173,3 +173,29 @@ def test_nobody_talks_over_the_consent_line() -> None:
     talk.at(1100, e.SpeechArrived(greeting.speech_id, samples(1000), True), e.SpeechBegan(greeting.speech_id))
     talk.voice(1200, 2200)
     assert talk.all(c.PauseSpeech)
+
+
+# What the providers are told
+
+
+async def test_voice_speed_and_model_settings_reach_the_requests(tmp_path: Path) -> None:
+    """A setting that is read and not sent is worse than none."""
+    more = '\n[model]\nname = "m-1"\ntemperature = 0.3\nmax_tokens = 99\n[tools]\nuse = ["end_call"]\n'
+    found = write(tmp_path, more)
+    path = tmp_path / "personas" / "mine.toml"
+    text = path.read_text(encoding="utf-8").replace(
+        'language = "vi"', 'language = "vi"\nvoice = "nova"\nspeed = 1.25'
+    )
+    path.write_text(text, encoding="utf-8")
+    async with (
+        running_gateway(tmp_path, Script(llm=("Dạ vâng ạ.",), ms_per_char=2), **found) as running,
+        caller(running.url) as someone,
+    ):
+        await someone.send("start", persona="mine")
+        await someone.event("speech_stopped")
+        await exchange(someone, "Chào em")
+        asked = running.provider.received("llm")[-1].fields
+        spoken = running.provider.received("tts")[-1].fields
+    assert (asked["model"], asked["temperature"], asked["max_tokens"]) == ("m-1", 0.3, 99)
+    assert [tool["function"]["name"] for tool in asked["tools"]] == ["end_call"]
+    assert (spoken["voice"], spoken["speed"], spoken["input"]) == ("nova", 1.25, "Dạ vâng ạ.")
