@@ -329,3 +329,17 @@ async def test_the_resampler_keeps_the_voice_and_nothing_else(browser: Browser, 
             if one["rate"] >= 22050:
                 assert abs(one["high"]["db"]) < 0.2, one
                 assert one["alias"]["db"] < -70, one
+
+
+async def test_a_page_that_cannot_transfer_says_so_at_once(browser: Browser, tmp_path: Path) -> None:
+    """Who asks for a person is told within a moment, not after the 30 s that a telephone may ring."""
+    async with softphone(browser, tmp_path) as (page, wire):
+        await begun(page)
+        told = {"target": "person", "reason": "", "summary": ""}
+        await wire.tell(type="transfer", status="started", address="+842812345678", **told)
+        await wire.until(lambda: wire.count("transferred") == 1)
+        assert [e["done"] for e in wire.events if e["type"] == "transferred"] == [False]
+        await page.locator(".note", has_text="+842812345678").wait_for()
+        # The gateway has asked for nothing, and bears the answer.
+        await type_in(page, "Are you there?")
+        await page.locator(".turn.agent .said", has_text="order number").wait_for()

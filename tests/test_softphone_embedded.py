@@ -70,6 +70,7 @@ async def test_a_sample_caller_needs_no_microphone(
             await page.click("#sample")
             await page.locator(".turn.caller:not(.partial) .said", has_text="order").first.wait_for()
             await page.locator("#happenings", has_text="turn 2 of 5").wait_for()
+            await picture_of(page, "light-17-a-sample-caller")
             told = [
                 e.get("kind", "question")
                 for e in wire.heard
@@ -237,6 +238,7 @@ async def test_a_whole_call_is_shown_as_it_happens_and_kept(
         await type_in(page, "yep, that's correct")
         await page.locator('#happenings [data-tool="get_order_status"][data-status="done"]').wait_for()
         await answered(page, "out for delivery")
+        await picture_of(page, "light-16-a-real-call")
         # The waterfall of the newest answer is the gateway's own, and its parts are the whole.
         told = [e for e in wire.heard if e["type"] == "latency"][-1]
         shown = await page.locator("#last-answer .stages b").all_text_contents()

@@ -289,9 +289,19 @@ const WIRE = {
     line.dataset.status = status;
     line.querySelector(".more").textContent = word(`tool_${status}`);
   },
-  transfer({ target, status }) {
+  transfer({ target, status, address }) {
     happened(word(`transfer_${status}`, { target }), "transfer");
     conversation.note(word(`transfer_${status}`, { target }));
+    if (status !== "started") return;
+    // A telephone bridge would connect the caller now. A page cannot, and says so rather than let them wait.
+    conversation.note(word("transfer_not_here", { address }));
+    call.send({ type: "transferred", done: false });
+  },
+  callback({ number, when }) {
+    conversation.note(word("callback", { number, when }));
+  },
+  outcome({ code, summary }) {
+    if (code !== "not_stated" || summary) happened(word("outcome", { code }), "outcome", summary);
   },
   photo_wanted({ url }) {
     const link = ownAddress(url);
