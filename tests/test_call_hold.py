@@ -92,3 +92,20 @@ async def test_a_call_that_is_held_too_long_ends(tmp_path: Path) -> None:
         held_at = caller.now_s
         assert await caller.ended() == (1000, "hold_too_long")
         assert caller.now_s - held_at == pytest.approx(30, abs=0.05)
+
+
+@on_virtual_time
+async def test_what_is_typed_meanwhile_is_answered_afterwards(tmp_path: Path) -> None:
+    """It takes the place of what the agent was saying, and is still not said to an empty room."""
+    async with rehearsed(tmp_path, Script(llm=(ANSWER,))) as rehearsal, dialling(rehearsal.gateway) as caller:
+        await caller.event("speech_started", kind="greeting")
+        caller.send("hold", on=True)
+        await caller.event("clear")
+        held_at = caller.now_s
+        await caller.until(held_at + 2)
+        caller.send("text", text="Where is my order?")
+        await caller.until(held_at + 10)
+        assert caller.first_sound_after(held_at + 0.02) is None
+        caller.send("hold", on=False)
+        await caller.event("speech_stopped", heard=ANSWER, cut=False)
+        assert caller.first_sound_after(held_at + 0.02) == pytest.approx(held_at + 10, abs=0.03)

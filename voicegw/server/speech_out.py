@@ -165,6 +165,9 @@ class SpeechOut:
             self._mouth.drop_but(keep)
             return
         self._mouth.clear(now)
+        if self._held:
+            # What takes its place waits too.
+            self._mouth.pause(now)
         if self._connection.carrier is not None:
             self._connection.send(self._connection.carrier.clear())
 
