@@ -80,7 +80,7 @@ export class Dock {
     if (event.key === "Escape") {
       const opener = $("keypad").hidden ? ($("photo-panel").hidden ? null : "photo-open") : "keys-open";
       this.#open("", false);
-      if (opener) $(opener).focus();
+      if (opener) $(opener).focus({ preventScroll: true });
     } else if (!$("keypad").hidden && KEYS.includes(event.key)) {
       event.preventDefault();
       this.#key(event.key);
@@ -125,7 +125,7 @@ export class Dock {
     await $("viewfinder").play();
     $("photo-ways").hidden = true;
     $("camera").hidden = false;
-    $("shoot").focus();
+    $("shoot").focus({ preventScroll: true });
   }
 
   async #take(source) {
@@ -145,7 +145,7 @@ export class Dock {
     $("photo-ways").hidden = true;
     $("camera").hidden = true;
     $("preview").hidden = false;
-    $("photo-text").focus();
+    $("photo-text").focus({ preventScroll: true });
   }
 
   #dropped(event, data) {
@@ -161,7 +161,7 @@ export class Dock {
     if (!this.taken) return;
     this.sent(this.taken, $("photo-text").value.trim());
     this.#open("photo-panel", false);
-    $("photo-open").focus();
+    $("photo-open").focus({ preventScroll: true });
   }
 
   /** Let the caller choose a photo: the agent asks for one. */
