@@ -258,6 +258,12 @@ async def test_a_whole_call_is_shown_as_it_happens_and_kept(
         assert await cut.locator(".word.unheard").count() > 0
         await page.click("#hang-up")
         await page.wait_for_selector('body[data-state="ended"]')
+        # The gateway's own judgement of this call, in words.
+        (verdict,) = (e for e in wire.heard if e["type"] == "verdict")
+        grades = {"good": "Good", "fair": "Fair", "poor": "Poor"}
+        assert await page.text_content("#grade") == grades[verdict["grade"]]
+        if verdict["reasons"]:
+            assert await page.locator("#reasons li").all_text_contents() == verdict["reasons"]
         async with page.expect_download() as saving:
             await page.click("#kept")
         kept, rate = soundfile.read(str(await (await saving.value).path()))

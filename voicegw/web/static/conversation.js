@@ -44,8 +44,17 @@ export class Conversation {
     if (at !== null) head.append(element("span", { className: "figure", text: clock(at) }));
     if (label) head.append(element("span", { className: "tag", text: label }));
     item.append(head);
-    this.#stick(() => this.list.append(item));
+    this.#stick(() => this.#place(item, at));
     return item;
+  }
+
+  // In the order of speaking: the words of a turn may come behind the filler that was said while it was understood.
+  #place(item, at) {
+    item.dataset.at = at;
+    let before = this.list.lastElementChild;
+    while (at !== null && before && Number(before.dataset.at) > at) before = before.previousElementSibling;
+    if (before) before.after(item);
+    else this.list.prepend(item);
   }
 
   #dropPartial() {

@@ -25,6 +25,7 @@ let floor = "none"; // who speaks: none, caller, agent, thinking, undecided
 let until = 0; // while reconnecting
 let counts = { answers: 0, cuts: 0 };
 let latency = null; // of the newest answer
+let turnFrom = null; // second at which the caller's turn began that is being spoken
 let files = []; // addresses of what can be saved
 
 const dock = new Dock({
@@ -132,6 +133,7 @@ async function start(source) {
   waits = new Waits();
   counts = { answers: 0, cuts: 0 };
   latency = null;
+  turnFrom = null;
   floor = "none";
   $("happenings").replaceChildren();
   $("events-card").hidden = true;
@@ -235,7 +237,9 @@ function refineLatency(wait) {
 }
 
 const WIRE = {
-  voice_started() {
+  voice_started({ at_ms: atMs }) {
+    const place = call.placeOf(atMs);
+    turnFrom ??= place === null ? call.now : Math.max(0, call.seconds(place));
     waits.cancel();
     setFloor(floor === "agent" ? "undecided" : "caller");
   },
@@ -245,7 +249,9 @@ const WIRE = {
     waits.begin(place === null ? call.now : call.seconds(place));
   },
   transcript(event) {
-    conversation.transcript(event, call.now);
+    const voice = event.source === "voice";
+    conversation.transcript(event, voice ? (turnFrom ?? call.now) : call.now);
+    if (voice && event.status !== "partial") turnFrom = null;
     if (event.status === "rejected" && floor === "thinking") setFloor("none");
     if (event.status === "final" && event.source !== "voice") {
       timeLine.mark("typed", call.now);
