@@ -139,3 +139,37 @@ def test_a_short_tail_goes_with_the_piece_before_it() -> None:
     assert step.transcribe.from_sample == piece.from_sample
     assert step.cancel == [piece]
     assert turns.wanted == [step.transcribe]
+
+
+def test_noise_behind_the_last_word_does_not_hold_the_turn_open() -> None:
+    """A street that sounds like a voice now and then: the words are the same, so nobody spoke."""
+    turns = Turns(settings())
+    turns.voice_began(at(1000))
+    turns.voice_ended(at(2000))
+    turns.pause_reached(at(2300))
+    turns.transcribed(1, "Where is my order?")
+    for begin in (2400, 2900):
+        turns.voice_began(at(begin))
+        turns.voice_ended(at(begin + 150))
+    assert turns.pause_reached(at(3400)).transcribe is not None
+    turns.transcribed(2, "Where is my order?")
+    # Heard already: the turn is over at once.
+    assert turns.watch is not None
+    assert turns.watch <= at(3400)
+    turns.pause_reached(at(3420))
+    assert turns.over
+
+
+def test_a_word_behind_a_pause_counts_as_one() -> None:
+    """The pause that ends the turn begins behind it."""
+    turns = Turns(settings())
+    turns.voice_began(at(1000))
+    turns.voice_ended(at(2000))
+    turns.pause_reached(at(2300))
+    turns.transcribed(1, "Two.")
+    turns.voice_began(at(2400))
+    turns.voice_ended(at(2600))
+    turns.pause_reached(at(2900))
+    turns.transcribed(2, "Two, please.")
+    assert turns.watch is not None
+    assert turns.watch > at(2600) + at(300)

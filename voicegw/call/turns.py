@@ -13,6 +13,7 @@ from enum import Enum, auto
 
 from voicegw.audio.pcm import SAMPLES_PER_MS, ms_to_samples
 from voicegw.call.end_of_turn import UNSURE, EndOfTurn
+from voicegw.call.transcript_gate import words_of
 from voicegw.config import TurnSettings
 
 # A pause this long is a good place to cut a turn, once the part before it is so long.
@@ -82,6 +83,9 @@ class Turns:
         self.phase = Phase.QUIET
         self.reopened = False
         self._contrast_db = -SILENCE_DB  # how much louder the newest voice was than what followed
+        # The newest words of the turn, and the end of the voice that they are of.
+        self._words: list[str] = []
+        self._words_end = 0
         self._kept = 0  # pieces whose audio is not kept any more
         self.from_sample = 0  # where the part of the turn begins that was not cut off as a piece
         self.voice_from = 0  # onset of the newest voice
@@ -219,7 +223,17 @@ class Turns:
         if utterance is None:
             return False
         utterance.text = text
+        if utterance is self.utterance:
+            self._compare_words()
         return True
+
+    def _compare_words(self) -> None:
+        """Words that have not changed say that what sounded since was noise: the pause began before it."""
+        words = words_of(self.text)
+        if words and self._words == words and self.phase is Phase.PAUSED:
+            self.last_voice = self._words_end
+        else:
+            self._words, self._words_end = words, self.last_voice
 
     def judged(self, utterance_id: int, vote: float) -> bool:
         """Take a turn model's belief. Returns False when it is of no use any more."""
@@ -273,6 +287,7 @@ class Turns:
         self.reopened = False
         self.utterance = None
         self.pieces = []
+        self._words = []
         self._kept = 0
         return utterances
 
