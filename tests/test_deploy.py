@@ -280,7 +280,7 @@ def test_rules_and_dashboard_ask_for_metrics_that_there_are() -> None:
     dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "voicegw.json").read_text())
     asked = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
     asked += (DEPLOY / "alerts.yml").read_text()
-    there = generate_latest(Metrics().registry).decode() + (ROOT / "voicegw/server/metrics.py").read_text()
+    there = generate_latest(Metrics().registry).decode() + (ROOT / "voicegw/server/scraping.py").read_text()
     for name in set(re.findall(r"voicegw_[a-z_]+", asked)):
         base = re.sub(r"_(bucket|total)$", "", name)
         assert base in there or name in there, name

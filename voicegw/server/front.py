@@ -23,17 +23,17 @@ from voicegw.errors import ConfigError, GatewayFull
 from voicegw.providers.build import build_providers
 from voicegw.providers.cassette import CallsRecorder
 from voicegw.providers.http import AiohttpStreams, ByteStreams
-from voicegw.server import uploads
 from voicegw.server.audiosocket import AudioSocketPort, announce_route
 from voicegw.server.gateway import Gateway
 from voicegw.server.keeping import Keeping
-from voicegw.server.metrics import metrics_routes
 from voicegw.server.operator import operator_routes
 from voicegw.server.peers import Refused
 from voicegw.server.policy import Policy
 from voicegw.server.recordings import recording_routes
 from voicegw.server.routes import NATIVE
+from voicegw.server.scraping import metrics_route
 from voicegw.server.socket import CallSocket
+from voicegw.server.upload_routes import upload_routes
 from voicegw.server.webhooks import handshake_of, webhook_routes
 from voicegw.verdict.verdict import Thresholds
 from voicegw.web.softphone import softphone_routes, static_files
@@ -86,8 +86,8 @@ def make_app(gateway: Gateway) -> Starlette:
         *webhook_routes(),
         *operator_routes(),
         *recording_routes(),
-        *uploads.ROUTES,
-        *metrics_routes(),
+        *upload_routes(),
+        metrics_route(gateway),
         announce_route(audiosocket),
     ]
     app = Starlette(routes=routes, middleware=[Middleware(Policy)])

@@ -25,7 +25,7 @@ from voicegw.server.connection import Line
 from voicegw.server.door import Door, Guest
 from voicegw.server.keeping import Keeping
 from voicegw.server.links import Links
-from voicegw.server.metrics import Metrics, ProcessFigures
+from voicegw.server.metrics import Metrics
 from voicegw.server.peers import Peers
 from voicegw.server.recovery import recover_tools
 from voicegw.server.rest import CallControl, HttpControl
@@ -65,7 +65,6 @@ class Gateway:
         self._thresholds = Thresholds(**settings.verdict.model_dump())
         self.door = Door(settings)
         self.metrics = Metrics()
-        self.metrics.registry.register(ProcessFigures(self))
         self.watch: LoopWatch | None = None
         self.traces = _traces(settings)
         self.links = Links(settings.door.secret.encode() or secrets.token_bytes(32))

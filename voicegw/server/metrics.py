@@ -1,31 +1,16 @@
-"""What `/metrics` tells, in Prometheus' words. Nothing here happens per frame.
+"""What is counted of calls, in Prometheus' words. Nothing here happens per frame.
 
-While a call runs only its notices are counted; the rest is read from its timeline when it is over, or from
-the process when it is scraped.
+While a call runs only its notices are counted; the rest is read from its timeline when it is over. What is
+read from the process when it is scraped stands in `scraping.py`.
 """
 
 import re
-from collections import Counter as Counting
-from collections.abc import Iterable, Iterator
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.registry import Collector
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
 from voicegw.call import notices as n
-from voicegw.observe.lateness import BOUNDS_MS, Lateness
-from voicegw.providers.policy import Row
-from voicegw.server.peers import Refused
 from voicegw.verdict.timeline import Timeline
-
-if TYPE_CHECKING:
-    from voicegw.server.gateway import Gateway
 
 # Seconds; 0.8 is where a pause begins to be felt, 1.2 where the ladder begins.
 WAITS = (0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 5.0, 8.0, 15.0)
@@ -108,102 +93,3 @@ class Metrics:
     def _request(self, stage: str, failure: str, cancelled: bool) -> None:
         outcome = code(failure) if failure else "cancelled" if cancelled else "ok"
         self._requests.labels(stage, outcome).inc()
-
-
-class ProcessFigures(Collector):
-    """What is read from the gateway at the moment of a scrape."""
-
-    def __init__(self, gateway: "Gateway") -> None:
-        self._gateway = gateway
-
-    def collect(self) -> Iterator[Metric]:
-        """All of them."""
-        gateway = self._gateway
-        states = GaugeMetricFamily(
-            "voicegw_calls",
-            "Calls by state; in_progress: all of them",
-            labels=["state"],
-        )
-        states.add_metric(["in_progress"], gateway.calls)
-        for state, number in Counting(session.state for session in gateway.sessions).items():
-            states.add_metric([state], number)
-        states.add_metric(["arriving"], gateway.arrivals)
-        yield states
-        most = gateway.settings.server.max_calls
-        yield GaugeMetricFamily("voicegw_calls_most", "Calls that are allowed at once", value=most)
-        yield GaugeMetricFamily("voicegw_draining", "1 while the process shuts down", value=gateway.draining)
-        yield _histogram(
-            "voicegw_frame_late_seconds", "How late the pacing of agent audio was", gateway.ticker.lateness
-        )
-        watch = gateway.watch
-        if watch is not None:
-            yield _histogram("voicegw_loop_lag_seconds", "How late the event loop was", watch.lateness)
-            yield CounterMetricFamily(
-                "voicegw_stalls", "Times that one piece of code held the loop", value=watch.stalls
-            )
-        refused = CounterMetricFamily(
-            "voicegw_refused", "Connections that were not let in", labels=["reason"]
-        )
-        for reason, count in gateway.door.refused.items():
-            refused.add_metric([reason], count)
-        yield refused
-        yield from self._providers()
-        if gateway.keeping is not None:
-            yield from self._kept()
-
-    def _providers(self) -> Iterator[Metric]:
-        labels = ["stage", "place", "provider"]
-        up = GaugeMetricFamily("voicegw_provider_up", "0 while its breaker keeps calls away", labels=labels)
-        headroom = GaugeMetricFamily(
-            "voicegw_quota_headroom", "Share of its key's allowance that is free", labels=labels
-        )
-        providers = self._gateway.providers
-        rows: tuple[Row[Any], ...] = (providers.stt.row, providers.llm.row, providers.tts.row)
-        for row in rows:
-            for place, backend in enumerate(row.backends, start=1):
-                values = [row.stage, str(place), backend.name]
-                up.add_metric(values, backend.breaker.state == "closed")
-                headroom.add_metric(values, backend.quota.headroom())
-        yield up
-        yield headroom
-
-    def _kept(self) -> Iterator[Metric]:
-        keeping = self._gateway.keeping
-        assert keeping is not None
-        yield GaugeMetricFamily(
-            "voicegw_database_up", "1 when records reach the database", value=keeping.database_up
-        )
-        yield GaugeMetricFamily(
-            "voicegw_records_waiting", "Records that wait in the spool", value=keeping.spool.count()
-        )
-        yield CounterMetricFamily("voicegw_records", "Records that were delivered", value=keeping.delivered)
-        yield CounterMetricFamily(
-            "voicegw_recording_dropped",
-            "Seconds that are missing in recordings",
-            value=keeping.recorder.dropped,
-        )
-
-
-def _histogram(name: str, text: str, lateness: Lateness) -> Metric:
-    buckets, total = [], 0
-    for bound, count in zip((*BOUNDS_MS, float("inf")), lateness.counts, strict=True):
-        total += count
-        buckets.append(("+Inf" if bound == float("inf") else repr(bound / 1000), float(total)))
-    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=lateness.sum_s)
-
-
-def metrics_routes() -> list[Route]:
-    """The routes of this file."""
-    return [Route("/metrics", metrics)]
-
-
-async def metrics(request: Request) -> Response:
-    """All figures; with a secret only for the scope `operate`."""
-    gateway: Gateway = request.app.state.gateway
-    try:
-        peer = request.client.host if request.client else ""
-        gateway.door.check_request("operate", request.headers.get("authorization", ""), peer)
-    except Refused as refused:
-        headers = {"WWW-Authenticate": "Bearer"} if refused.status is HTTPStatus.UNAUTHORIZED else {}
-        return PlainTextResponse(f"{refused}\n", refused.status, headers)
-    return Response(generate_latest(gateway.metrics.registry), media_type=CONTENT_TYPE_LATEST)
