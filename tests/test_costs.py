@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from call_alone import Talk, call_settings
-from rehearsed import WHEN, on_virtual_time, rehearsed
+from rehearsed import ONE_TWO_THREE, WHEN, on_virtual_time, rehearsed
 from rich.console import Console
 
 from voicegw.call import commands as c
@@ -89,6 +89,24 @@ async def test_each_exchange_is_told_with_what_it_cost(tmp_path: Path) -> None:
     assert second["usd"] == pytest.approx(first["usd"] + second["exchange_usd"], abs=2e-6)
     # "All right." was said before: it is not paid for twice.
     assert works.count("tts") == 1
+
+
+@on_virtual_time
+async def test_transcripts_that_the_caller_went_on_after_are_waste(tmp_path: Path) -> None:
+    """A pause that was no end is transcribed for nothing; what the turn was made of is not waste."""
+    async with rehearsed(tmp_path) as rehearsal, dialling(rehearsal.gateway) as caller:
+        await caller.event("speech_stopped")
+        await caller.say(ONE_TWO_THREE, caller.now_s + 0.3)
+        await caller.event("speech_stopped", heard="All right.")
+        (session,) = rehearsal.gateway.sessions
+        (exchange,) = session.timeline.exchanges[1:]
+    heard = [cost for cost in exchange.costs if cost["work"] == "stt"]
+    wasted = [cost for cost in heard if cost.get("wasted")]
+    assert 0 < len(wasted) < len(heard)
+    assert exchange.wasted_usd == pytest.approx(
+        sum(cost["usd"] for cost in exchange.costs if "wasted" in cost)
+    )
+    assert 0 < exchange.wasted_usd < exchange.usd
 
 
 @on_virtual_time

@@ -180,6 +180,27 @@ async def test_what_failed_on_the_way_is_told_and_only_answers_are_paid(tmp_path
     assert [(asked.provider, asked.model) for asked in attempts.asked] == [("second.test", "deepseek-v3.2")]
 
 
+@on_virtual_time
+async def test_a_model_of_the_personas_own_is_named_on_the_bill(tmp_path: Any) -> None:
+    """Only the first provider knows it; who stands in is paid for its own."""
+    providers, first, _ = two(tmp_path)
+    for status, asked in ((None, "gpt-4.1"), (503, "deepseek-v3.2")):
+        if status:
+            first.fail("llm", Fault(status=status))
+        attempts = Attempts()
+        stream = providers.llm.reply(
+            [{"role": "user", "content": "Hi"}],
+            patience=within(8.0),
+            attempts=attempts,
+            model="gpt-4.1",
+            max_tokens=50,
+            temperature=0.0,
+        )
+        async for _ in stream:
+            pass
+        assert [each.model for each in attempts.asked] == [asked]
+
+
 # A second request beside a late one
 
 

@@ -81,7 +81,7 @@ def run_costs(settings: Settings, wanted: CostsOptions, console: Console | None 
     if wanted.as_json:
         console.file.write(json.dumps(_rows(found, prices), ensure_ascii=False) + "\n")
     elif not found:
-        console.print("No calls are kept yet.")
+        console.print("No calls.")
     else:
         _print(found, prices, console)
     return 0
@@ -219,7 +219,7 @@ def _elsewhere(spent: Spent, model: str, prices: Prices) -> float | None:
 def _rows(found: Mapping[tuple[str, str, str], Spent], prices: Prices) -> list[dict[str, Any]]:
     rows = []
     for (day, persona, model), spent in found.items():
-        others = {name: _elsewhere(spent, name, prices) for name in prices.chat}
+        others = {name: _elsewhere(spent, name, prices) for name in prices.chat_models}
         rows.append(
             {
                 "day": day, "persona": persona, "model": model, "calls": spent.calls,
@@ -245,7 +245,7 @@ def _print(found: Mapping[tuple[str, str, str], Spent], prices: Prices, console:
         total.chat_usd += spent.chat_usd
         total.speech_usd += spent.speech_usd
         total.wasted_usd += spent.wasted_usd
-    names = list(dict.fromkeys(prices.chat))
+    names = prices.chat_models
     columns = ["day", "persona", "model", "calls", "tokens in", "out", "USD", "speech", "wasted"]
     sums = ["all", "", "", str(total.calls), f"{total.prompt_tokens}", f"{total.completion_tokens}"]
     sums += [f"{usd:.4f}" for usd in (total.usd, total.speech_usd, total.wasted_usd)]

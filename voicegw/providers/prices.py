@@ -57,6 +57,11 @@ class Prices:
         except (TypeError, ValueError) as error:
             raise ConfigError(f"prices in {own or TABLE}: {error}") from None
 
+    @property
+    def chat_models(self) -> list[str]:
+        """The chat models of the table, each once: some providers write `4-5` for `4.5`."""
+        return list({name.replace(".", "-"): name for name in reversed(self.chat)}.values())[::-1]
+
     def chat_price(self, model: str) -> ChatPrice | None:
         """Return the price of a chat model; None for one that is not in the table."""
         name = model.lower().rpartition("/")[2]
