@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from gateways import kept_gateway, running_gateway
+from gateways import kept_gateway, running_gateway, settings_for
 
 from voicegw.cli.draft import draft_sample
 from voicegw.cli.journals import replay_journals
@@ -13,7 +13,10 @@ from voicegw.config import load_settings
 from voicegw.rehearsal.script import Script
 from voicegw.replay.live import Network, replay_live
 from voicegw.replay.result import result_of
-from voicegw.replay.sample import read_sample
+from voicegw.replay.sample import find_samples, read_sample
+from voicegw.server.front import make_gateway, make_server
+
+pytest_plugins = ["embedded_server"]
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 SCRIPT = Script(stt=("go forward ten meters",), llm=("I am going forward now.",), first_token_ms=100)
@@ -84,3 +87,33 @@ def test_a_sample_is_drafted_from_a_call(tmp_path: Path) -> None:
     assert [turn.say for turn in draft.file.turns] == ["go forward ten meters"]
     assert draft.file.turns[0].answer is not None
     assert draft.file.turns[0].answer.says == "I am going forward now."
+
+
+async def test_a_small_set_runs_over_real_sockets_with_the_embedded_provider(
+    tmp_path: Path, embedded_base_url: str
+) -> None:
+    """No script and no virtual clock: a real recogniser, agent and voice over HTTP, in real time."""
+    samples = [found for path in find_samples([SAMPLES]) if (found := read_sample(path)).file.live]
+    assert len(samples) >= 3
+    models = {"stt__model": "embedded-stt", "llm__model": "embedded-chat", "tts__model": "embedded-tts"}
+    settings = settings_for(tmp_path, provider__base_url=embedded_base_url, **models)
+    gateway = await make_gateway(settings, keep=True)
+    server = make_server(settings, gateway)
+    serving = asyncio.create_task(server._serve())
+    try:
+        await server.listening.wait()
+        gateway.start()
+        url = f"ws://127.0.0.1:{server.port}/v1/call"
+        runs = await asyncio.gather(*(replay_live(sample, url) for sample in samples))
+    finally:
+        server.stop()
+        await serving
+        await gateway.close()
+    for sample, run in zip(samples, runs, strict=True):
+        result = result_of(sample, run)
+        # The agent of the embedded provider has its own words, also for goodbye; how fast it is depends on
+        # the machine.
+        its_own = ("the answer", "ends by", "gap_ms", "gap_p95_ms", "longest_wait_ms")
+        failed = [str(check) for check in result.failed if not check.what.startswith(its_own)]
+        assert failed == [], sample.name
+        assert result.verdict.gap_p95_ms is not None

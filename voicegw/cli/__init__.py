@@ -120,6 +120,9 @@ def replay(
     set_: SetOption = None,
     persona: Annotated[Path | None, typer.Option(help="Another agent: a persona's file.")] = None,
     llm: Annotated[str, typer.Option(help="A live model answers instead of the cassette.")] = "",
+    judge: Annotated[
+        str, typer.Option(help="The model that judges answers where a sample asks for it (judge.model).")
+    ] = "",
     providers: Annotated[
         str, typer.Option(help="cassette (where there is one), script, or live: those of the settings.")
     ] = "cassette",
@@ -175,7 +178,7 @@ def replay(
     changed = bool(set_ or persona or llm) and not live
     options = Options(
         overrides(set_), persona, caller == "absolute", providers, llm,  # type: ignore[arg-type]
-        record, live, carrier, jitter_ms, loss,
+        record, live, carrier, jitter_ms, loss, judge or load_settings().judge.model,
     )  # fmt: skip
     wanted = ReplayOptions(
         tuple(paths), options, jobs or default_jobs(), repeat, changed, accept, tuple(sweep or ()), plot,

@@ -230,6 +230,10 @@ def _tell_sum(console: Console, dones: Sequence[Done]) -> None:
         f"{len(dones)} calls, {call_s:.0f} s of talk in {cpu_s:.1f} s of CPU{speed}; "
         + (f"{failed} not as expected" if failed else "all as expected")
     )
+    skipped = sum(len(done.result.skipped) for done in dones)
+    if skipped:
+        told = f"{skipped} expectations skipped: no model judges answers (--judge, VOICEGW_JUDGE__MODEL)"
+        console.print(Text(told, "yellow"), soft_wrap=True)
     missed = [(done.result.sample, text) for done in dones for text in done.result.missed]
     for sample, text in missed[:5]:
         console.print(Text(f"{sample}: not on the cassette: {text}", "yellow"), soft_wrap=True)

@@ -29,6 +29,7 @@ from voicegw.config.names import setting_fields, settings_tables, variable_name
 from voicegw.config.process import (
     DoorSettings,
     HookSettings,
+    JudgeSettings,
     LogSettings,
     ServerSettings,
     StoreSettings,
@@ -57,6 +58,7 @@ __all__ = [
     "Group",
     "HookSettings",
     "JambonzSettings",
+    "JudgeSettings",
     "LimitSettings",
     "LogSettings",
     "PatienceSettings",

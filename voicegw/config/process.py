@@ -60,6 +60,12 @@ class VerdictSettings(Group):
         return value
 
 
+class JudgeSettings(Group):
+    """Who judges the answers of replayed calls: docs/replay.md."""
+
+    model: str = Field("", description="a model of the `llm` provider; empty: such expectations are skipped")
+
+
 class DoorSettings(Group):
     """Who may call, and when one more call is too many: docs/security.md."""
 

@@ -26,6 +26,7 @@ from voicegw.config.carriers import (
 from voicegw.config.process import (
     DoorSettings,
     HookSettings,
+    JudgeSettings,
     LogSettings,
     ServerSettings,
     StoreSettings,
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     costs: CostSettings = Field(default_factory=CostSettings)
     persona: PersonaSettings = Field(default_factory=PersonaSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
+    judge: JudgeSettings = Field(default_factory=JudgeSettings)
     verdict: VerdictSettings = Field(default_factory=VerdictSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     door: DoorSettings = Field(default_factory=DoorSettings)

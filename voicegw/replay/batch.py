@@ -12,6 +12,7 @@ from pathlib import Path
 
 from voicegw.errors import VoicegwError
 from voicegw.replay.bundles import bundle_sample, journal_check
+from voicegw.replay.judging import judged
 from voicegw.replay.live import Network, replay_live
 from voicegw.replay.result import CallResult, result_of
 from voicegw.replay.sample import Sample, read_sample
@@ -44,6 +45,7 @@ def replay_one(path: Path, options: Options, keep_run: bool = False) -> Done:
         cpu_s = time.process_time() - began
         return Done(sample, broken(sample, f"{type(error).__name__}: {error}"), cpu_s)
     result = result_of(sample, run)
+    result = replace(result, checks=judged(result.checks, options.judge))
     if sample.bundle is not None:
         result = replace(result, checks=(*result.checks, journal_check(sample)))
     return Done(sample, result, time.process_time() - began, run if keep_run else None)

@@ -25,17 +25,23 @@ EDGE_US = 250_000
 # An agent who is silent for this long has stopped; within a sentence pauses are shorter.
 STOPPED_FRAMES = 300_000 // FRAME_US
 AUDIBLE_RMS = 60.0
+# What only a model can tell: `judging.py` decides it.
+JUDGED = "a judge finds true"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One expectation: where (`turn 2` or `call`), what, what was wanted and what came."""
+    """One expectation: where (`turn 2` or `call`), what, what was wanted and what came.
+
+    `skipped`: nobody could tell; it counts neither as met nor as failed.
+    """
 
     where: str
     what: str
     wanted: str
     got: str
     ok: bool
+    skipped: bool = False
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}: expected {self.wanted}, got {self.got}"
@@ -142,6 +148,8 @@ def _check_turn(item: Placed, placed: Sequence[Placed], run: Replayed) -> list[C
     if expect.answer_matches:
         found = re.search(expect.answer_matches, item.answer) is not None
         checks.note("the answer matches", expect.answer_matches, repr(item.answer), found)
+    if expect.judge:
+        checks.append(Check(f"turn {item.number + 1}", JUDGED, expect.judge, repr(item.answer), False, True))
     if expect.keys:
         checks.note("keys", expect.keys, item.text, item.text == expect.keys)
     if expect.tools is not None:

@@ -57,7 +57,12 @@ class CallResult:
     @property
     def failed(self) -> tuple[Check, ...]:
         """The expectations that were not met."""
-        return tuple(c for c in self.checks if not c.ok)
+        return tuple(c for c in self.checks if not c.ok and not c.skipped)
+
+    @property
+    def skipped(self) -> tuple[Check, ...]:
+        """The expectations that nobody could judge."""
+        return tuple(c for c in self.checks if c.skipped)
 
     @property
     def passed(self) -> bool:

@@ -62,6 +62,7 @@ class TurnExpectation(Part):
     not_understood: list[str] = Field(default_factory=list, description="words that must not be")
     answer_contains: list[str] = Field(default_factory=list, description="words the answer must contain")
     answer_matches: str = Field("", description="a regular expression for the whole heard answer")
+    judge: str = Field("", description="what a model must find true of the heard answer; skipped without one")
     tools: list[Tool] | None = Field(None, description="the tools that run for it, in order")
     gap_ms: int | None = Field(None, ge=0, description="the answer is heard within this")
     one_turn: bool | None = Field(None, description="it is taken as exactly one turn (the default for voice)")

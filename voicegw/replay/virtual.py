@@ -46,7 +46,8 @@ class Options:
 
     `providers`: "cassette" where a sample has one, else as "script"; "live" those of the environment. `llm`
     names a live model; the other providers stay what they are. `live` is the address of a gateway that is
-    called in real time, through a `carrier`'s format and a network of that `jitter_ms` and `loss`.
+    called in real time, through a `carrier`'s format and a network of that `jitter_ms` and `loss`. `judge`
+    names the model that judges answers.
     """
 
     overrides: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class Options:
     carrier: str = "native"
     jitter_ms: float = 0.0
     loss: float = 0.0
+    judge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
