@@ -207,3 +207,32 @@ def test_a_folder_that_is_no_whole_bundle_is_told(tmp_path: Path) -> None:
     (bundle / "recording.flac").unlink()
     with pytest.raises(ConfigError, match=r"no whole bundle: recording\.flac is missing"):
         replayed(str(bundle))
+
+
+async def test_nothing_that_is_said_to_a_sensitive_question_is_in_a_bundle(tmp_path: Path) -> None:
+    """The recogniser's answer is the one place where the journal's masks do not reach."""
+    persona = tmp_path / "personas" / "bank.toml"
+    persona.parent.mkdir()
+    persona.write_text(
+        'name = "bank"\nlanguage = "en"\nsystem_prompt = "You are a bank."\n'
+        '[phrases]\ngreeting = "What is your card number?"\napology = "Sorry."\nnot_understood = "Pardon?"\n'
+        '[[slot]]\nname = "card"\nkind = "id"\nwhen = "card number"\npattern = "[0-9]{4}"\n'
+        "sensitive = true\n",
+        "utf-8",
+    )
+    script = Script(stt=("seven three nine one",), llm=("Thank you very much.",), first_token_ms=50)
+    settings = {"store__bundles": "true", "persona__folders": str(persona.parent), "persona__default": "bank"}
+    sample = read_sample(SAMPLES / "human-command.yaml")
+    sample = sample.model_copy(update={"file": sample.file.model_copy(update={"persona": "bank"})})
+    async with kept_gateway(tmp_path / "data", script, **settings) as running:
+        await replay_live(sample, running.url)
+        await delivered(running.gateway.keeping, 1)
+        await running.gateway.drain()
+        assert running.provider.received("stt")
+    (bundle,) = (tmp_path / "data" / "bundles").iterdir()
+    for path in bundle.iterdir():
+        assert b"seven three" not in path.read_bytes(), path.name
+        assert b"7391" not in path.read_bytes(), path.name
+    takes = [json.loads(line) for line in (bundle / "cassette.jsonl").read_text("utf-8").splitlines()[1:]]
+    assert "stt" not in {take["route"] for take in takes}
+    assert "tts" in {take["route"] for take in takes}

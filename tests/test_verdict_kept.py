@@ -14,9 +14,12 @@ from voicegw.audio.pcm import SAMPLE_RATE_HZ
 from voicegw.config import load_settings
 from voicegw.errors import ConfigError
 from voicegw.rehearsal.script import Script
+from voicegw.replay.batch import replay_one
+from voicegw.replay.virtual import Options
 from voicegw.store import records
 from voicegw.verdict.sound import SoundMeter, sound_of
 
+SAMPLES = Path(__file__).parent.parent / "samples"
 QUICK = Script(llm=("It arrives tomorrow.",), first_token_ms=50)
 
 
@@ -107,3 +110,12 @@ def test_sound_measured_while_it_is_written_is_that_of_the_whole() -> None:
         meter.add(late[start : start + 12345], agent[start : start + 12345])
     assert meter.sound() == sound_of(late.tobytes(), agent.tobytes())
     assert meter.sound().agent.clipped_ppm > 300
+
+
+def test_a_filler_that_was_heard_is_no_unheard_word() -> None:
+    """It answers nothing, so it is not in what was heard of the answer; it was heard all the same."""
+    late = {"turns.min_end_ms": "1700", "turns.end_ms": "1700", "turns.acoustic_end_ms": "1700"}
+    verdict = replay_one(SAMPLES / "order-status.yaml", Options(overrides=late)).result.verdict
+    assert verdict.fillers == 1
+    assert verdict.unheard_words == 0
+    assert replay_one(SAMPLES / "interruption.yaml", Options()).result.verdict.unheard_words > 0

@@ -205,7 +205,7 @@ def _tell_changes(console: Console, name: str, comparison: Comparison) -> None:
         table.add_column(heading, header_style="dim", overflow="fold")
     for change in comparison.changes:
         where = f"turn {change.turn}" if change.turn else "call"
-        table.add_row(where, change.what, Text(change.before, "red"), Text(change.now, "green"))
+        table.add_row(where, change.what, Text(change.before, "dim"), Text(change.now, "bold"))
     console.print(table)
     if comparison.not_comparable_from is not None:
         console.print(

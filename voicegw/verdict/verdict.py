@@ -222,9 +222,10 @@ def _whole_ms(causes: Counter[str]) -> dict[str, int]:
 
 
 def _unheard(exchange: Exchange) -> int:
-    made = [s.text for s in exchange.sentences if s.samples and not s.clip]
-    clips = [s.text for s in exchange.sentences if s.samples and s.clip]
-    return unheard([*made, *clips], exchange.heard)
+    told = [s.text for s in exchange.sentences if s.samples and s.reply_id]
+    # What has no reply was never begun, or is a filler: those stand among the rungs, not in what was heard.
+    never = [s.text for s in exchange.sentences if s.samples and not s.reply_id and not s.played]
+    return unheard(told, exchange.heard) + unheard(never, "")
 
 
 def _failures(timeline: Timeline) -> Counter[str]:
