@@ -229,7 +229,10 @@ async def test_a_whole_call_is_shown_as_it_happens_and_kept(
     browser: Browser, tmp_path: Path, embedded_base_url: str
 ) -> None:
     """Nothing is told to the page by the test: tool, waits, words, afterwards the gateway's recording."""
-    async with demo(browser, tmp_path, embedded_base_url, "support") as (page, wire):
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[chat]\n"embedded-chat" = 2.50\n[speech]\n"embedded-tts" = 15.00\n', encoding="utf-8")
+    options = {"costs.prices": str(prices)}
+    async with demo(browser, tmp_path, embedded_base_url, "support", **options) as (page, wire):
         await wire.until(lambda: any(e["type"] == "speech_stopped" for e in wire.heard))
         await type_in(page, "hi, my parcel has not shown up")
         await answered(page, "order number")
@@ -245,6 +248,11 @@ async def test_a_whole_call_is_shown_as_it_happens_and_kept(
         stages = [int(text.split()[0]) for text in shown]
         assert stages[:5] == [told[f"{name}_ms"] for name in STAGES]
         assert sum(told[f"{name}_ms"] for name in STAGES) == told["total_ms"]
+        # What the gateway says that it has cost, as far as it knows.
+        await wire.until(lambda: any(e["type"] == "cost" for e in wire.heard))
+        cost = [e["usd"] for e in wire.heard if e["type"] == "cost"][-1]
+        assert cost > 0
+        await page.locator("#cost", has_text=f"{cost:.4f}").wait_for()
         # Words become spoken as they sound, and none is left behind.
         assert await page.locator(".word:not(.spoken)").count() == 0
         # An interruption: what was not heard is shown so.
