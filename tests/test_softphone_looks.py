@@ -20,6 +20,8 @@ from voicegw.rehearsal.script import Fault
 from voicegw.server.tokens import issue
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+# The looks in which axe-core looks at each state: both colour schemes, both sizes, both languages.
+CHECKED = ("light", "dark", "phone-vietnamese-dark")
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 ANSWER = "Of course. May I have your order number, please? You find it in the message we sent you."
 TRẢ_LỜI = "Dạ, anh chị đọc giúp em mã đơn hàng ạ. Mã nằm trong tin nhắn bên em đã gửi."
@@ -73,7 +75,8 @@ async def test_every_state_is_readable_whole_and_usable(
 
         async def seen(state: str) -> None:
             await picture(page, f"{name}-{state}")
-            assert await serious(page) == [], state
+            if name in CHECKED:
+                assert await serious(page) == [], state
             width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
             assert width[0] <= width[1], f"{state}: the page is wider than the screen"
 
