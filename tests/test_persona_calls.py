@@ -10,9 +10,11 @@ from gateways import Caller, Running, caller, running_gateway
 
 from voicegw.call import commands as c
 from voicegw.call import events as e
+from voicegw.call.events import Charged
 from voicegw.call.settings import Phrases, WindowRules
 from voicegw.config import LimitSettings
 from voicegw.rehearsal.script import Script, ScriptedReply
+from voicegw.store.journal import read_journal
 
 FILE = """
 name = "mine"
@@ -199,3 +201,25 @@ async def test_voice_speed_and_model_settings_reach_the_requests(tmp_path: Path)
     assert (asked["model"], asked["temperature"], asked["max_tokens"]) == ("m-1", 0.3, 99)
     assert [tool["function"]["name"] for tool in asked["tools"]] == ["end_call"]
     assert (spoken["voice"], spoken["speed"], spoken["input"]) == ("nova", 1.25, "Dạ vâng ạ.")
+
+
+async def test_a_limit_of_cost_is_one_persona_s(tmp_path: Path) -> None:
+    """At the price of the model that it names: what reaches the limit is heard; another agent talks on."""
+    more = '\n[limits]\ncost_usd = 0.0002\n[model]\nname = "gpt-4.1-mini"\n'
+    found = write(tmp_path, more)
+    async with (
+        running_gateway(tmp_path, Script(llm=("All right.",), ms_per_char=20), **found) as running,
+        caller(running.url) as dear,
+        caller(running.url) as cheap,
+    ):
+        await dear.send("start", persona="mine")
+        await cheap.send("start", persona="support")
+        for someone in (dear, cheap):
+            await someone.event("speech_stopped")
+            assert await exchange(someone, "Hello") == "All right."
+        assert (await dear.event("reply_text"))["kind"] == "goodbye"
+        assert (await dear.event("hangup"))["reason"] == "cost_limit"
+        assert await exchange(cheap, "Still there?") == "All right."
+    events = [event for path in (tmp_path / "journals").glob("*.jsonl") for event, _ in read_journal(path)[1]]
+    models = {event.model for event in events if isinstance(event, Charged) and event.work == "llm"}
+    assert models == {"gpt-4.1-mini", "gemini-2.5-flash"}
