@@ -175,7 +175,7 @@ def _personas(scenario: Scenario, settings: Settings) -> dict[str, Persona]:
 async def _listening(gateway: Gateway) -> AsyncIterator[str]:
     """Let callers in by a real port. Gives the address that they call."""
     server = make_server(gateway.settings, gateway)
-    serving = asyncio.create_task(server._serve(), name="port")  # without uvicorn's signal handlers
+    serving = asyncio.create_task(server.serve_among_others(), name="port")
     try:
         await server.listening.wait()
         yield f"ws://127.0.0.1:{server.port}/v1/call"

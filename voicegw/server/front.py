@@ -179,6 +179,10 @@ class GatewayServer(uvicorn.Server):
         await self._gateway.drain()
         self.stop()
 
+    async def serve_among_others(self) -> None:
+        """Serve until `stop`, and leave the process's signals alone: it has other servers, or tests."""
+        await self._serve()
+
     def stop(self) -> None:
         """End the server."""
         self.should_exit = True
