@@ -41,8 +41,8 @@ LATE_FRAMES = 50
 SURE = 0.5
 # It has this long (300 ms of voice) to confirm what the first one took for a voice.
 CONFIRM = 300 * SAMPLES_PER_MS
-# Its answers are waited for 60 ms, behind the 52 ms that a window and its batch take; then the first
-# detector decides.
+# Its answers are waited for 60 ms behind a window, and the next one comes 32 ms later, at the end of a frame;
+# then the first detector decides.
 FRESH = 112 * SAMPLES_PER_MS
 # In noise a voice is louder than it only now and then.
 LOUD_HOLD = 240 * SAMPLES_PER_MS

@@ -2,12 +2,15 @@
 
 A call's stream runs from the moment at which the first detector hears a voice, with 300 ms before it to warm
 the model up, until the turn ends. Windows of all calls are gathered for 20 ms and judged in one batch by a
-thread; on virtual time the same happens inline, and the 20 ms are the delay that is booked for it.
+thread. An answer is given to the ear 60 ms of audio behind its window, so that bursts of the line change
+nothing as long as the model keeps up; one that is later than that, at once. On virtual time the model is run
+inline, and the 60 ms are the delay that is booked for it.
 """
 
 import asyncio
 import importlib.util
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,6 +32,8 @@ CONTEXT = 64
 WARM_UP = ms_to_samples(300)
 # Windows are gathered this long: a batch of 16 costs half as much a window as one alone.
 GATHER_S = 0.020
+# So much audio behind its window an answer counts: the gathering and a batch of some hundred windows.
+BOOKED = ms_to_samples(60)
 # A process that is this far behind drops the oldest windows: late answers decide nothing.
 MOST_WAITING = 2000
 
@@ -77,14 +82,23 @@ class VoiceModel:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="voice-model")
         self._waiting: list[_Window] = []
         self._busy = False
+        self._inline = getattr(loop, "virtual", False)
         self.dropped = 0
+        self.judged = 0  # windows ...
+        self.runs = 0  # ... in so many runs of the model
+        self.failed = False
 
     def stream(self, heard: Callable[[int, float], None]) -> "VoiceStream":
         """Return a call's stream; `heard(at_sample, p)` is told how sure the model is of a voice."""
         return VoiceStream(self, heard)
 
     def submit(self, window: _Window) -> None:
-        """Judge a window soon."""
+        """Judge a window soon; never once the model has failed."""
+        if self.failed:
+            return
+        if self._inline:
+            self._deliver([window], self._loop.run_in_executor(None, self._judge, [window]))
+            return
         if len(self._waiting) >= MOST_WAITING:
             del self._waiting[0]
             self.dropped += 1
@@ -118,6 +132,8 @@ class VoiceModel:
                 ]
             )
             state = np.stack([m.state for m in memories], axis=1)
+            self.runs += 1
+            self.judged += len(batch)
             p, after = self._session.run(
                 None, {"input": rows, "state": state, "sr": np.array(SAMPLE_RATE_HZ, np.int64)}
             )
@@ -134,12 +150,13 @@ class VoiceModel:
         if future.cancelled():
             return
         if (error := future.exception()) is not None:
-            # The first detector decides alone; the calls go on.
-            log.error("the second voice detector failed: %s", type(error).__name__)
+            # The first detector decides alone from here on; the calls go on.
+            self.failed = True
+            self._waiting.clear()
+            log.error("the second voice detector failed and is left out: %s", type(error).__name__)
             return
         for window, p in zip(windows, future.result(), strict=True):
-            if window.run == window.stream.run:
-                window.stream.heard(window.at_sample, p)
+            window.stream.answer(window.run, window.at_sample, p)
 
     def close(self) -> None:
         """Judge nothing any more."""
@@ -152,10 +169,12 @@ class VoiceStream:
 
     def __init__(self, model: VoiceModel, heard: Callable[[int, float], None]) -> None:
         self._model = model
-        self.heard = heard
+        self._heard = heard
         self.memory = _Memory()
         self.run = 0  # answers of an earlier run are late
         self._next: int | None = None
+        self._position = 0
+        self._answers: deque[tuple[int, float]] = deque()
 
     def follow(self, ear: Ear) -> None:
         """Send what the ear has heard, as long as it wants to know; call it behind every frame."""
@@ -163,6 +182,7 @@ class VoiceStream:
             if self._next is not None:
                 self._next = None
                 self.run += 1
+                self._answers.clear()
             return
         if self._next is None:
             self._next = max(0, ear.position - WARM_UP)
@@ -174,6 +194,18 @@ class VoiceStream:
             samples = np.frombuffer(pcm, "<i2", WINDOW, skip).astype(np.float32) / 32768
             self._next += WINDOW
             self._model.submit(_Window(self, self.run, self._next, samples))
+        self._position = ear.position
+        self._tell()
+
+    def answer(self, run: int, at_sample: int, p: float) -> None:
+        """The model has judged the window that ends at `at_sample`."""
+        if run == self.run:
+            self._answers.append((at_sample, p))
+            self._tell()
+
+    def _tell(self) -> None:
+        while self._answers and self._answers[0][0] + BOOKED <= self._position:
+            self._heard(*self._answers.popleft())
 
 
 def make_voice_model(wanted: str, loop: asyncio.AbstractEventLoop) -> VoiceModel | None:
