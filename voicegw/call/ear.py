@@ -185,10 +185,11 @@ class Ear:
                 self._over_agent = self.position - self._onset < PITCH_MATTERS
             self._unvoiced = 0 if voiced and self._vad.frame_voiced else self._unvoiced + 1
             if self._confirmed and self.position - self._judged <= FRESH:
-                # Background talk is a voice too, but not a loud one; noise is loud, but no voice.
-                self._unvoiced = (
-                    self.position - min(self._sure_at, self._loud_at + LOUD_HOLD)
-                ) // FRAME_SAMPLES
+                # Background talk is a voice too, but not a loud one; noise is loud, but no voice. While the
+                # newest answer is sure, the voice goes on up to now: it was given some 60 ms ago.
+                sure = self.position if self._sure_at == self._judged else self._sure_at
+                last = min(sure, self._loud_at + LOUD_HOLD)
+                self._unvoiced = max(0, self.position - last) // FRAME_SAMPLES
             self._until_report -= 1
             if self._unvoiced >= HANGOVER_FRAMES:
                 events = (self._voice_ended(),)
@@ -285,6 +286,11 @@ class Ear:
             frames.popleft()
         if not self._speaking:
             self._limit = IDLE_FRAMES
+
+    @property
+    def kept_from(self) -> int:
+        """The first sample that is still kept."""
+        return self.position - len(self._frames) * FRAME_SAMPLES
 
     @property
     def kept_bytes(self) -> int:

@@ -184,8 +184,9 @@ class VoiceStream:
                 self.run += 1
                 self._answers.clear()
             return
-        if self._next is None:
-            self._next = max(0, ear.position - WARM_UP)
+        # Of a line that sends nothing in silence less may be kept than the model is warmed up with.
+        if self._next is None or self._next < ear.kept_from:
+            self._next = max(ear.kept_from, ear.position - WARM_UP)
             self.memory = _Memory()
         while self._next + WINDOW <= ear.position:
             first = self._next
