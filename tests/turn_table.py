@@ -131,7 +131,7 @@ def draw(curve: list[Figures]) -> None:
     axes.text(856, 0.3, "providers' own sum", rotation=90, fontsize=8, color="grey")
     axes.set_xlabel("answer behind the true end of the turn (ms)")
     axes.set_ylabel("turns cut off (%)")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.12 * max(point["cut"] for point in curve))
     axes.set_title(
         f"turns.end_ms: cut-offs against delay ({curve[0]['turns']} turns a point, tuning half)", fontsize=10
     )
