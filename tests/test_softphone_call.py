@@ -70,7 +70,10 @@ async def test_a_spoken_call_is_heard_and_answered(browser: Browser, tmp_path: P
         assert max(loud) == pytest.approx(8000 / 32768, abs=0.05)
         # Every sentence was reported as heard to its end.
         ended = {e["speech_id"] for e in wire.events if e["type"] == "played" and "samples" not in e}
-        assert {e["speech_id"] for e in wire.heard if e["type"] == "mark"} == ended
+        # (The file's second voice may cut one off, where the machine is slow.)
+        cut = {e["reply_id"] for e in wire.heard if e["type"] == "speech_stopped" and e["cut"]}
+        torn = {e["speech_id"] for e in wire.heard if e["type"] == "reply_text" and e["reply_id"] in cut}
+        assert {e["speech_id"] for e in wire.heard if e["type"] == "mark"} - torn == ended - torn
         # Time was sent without gaps: 20 ms messages, silence included.
         assert len(wire.audio) % 640 == 0
         assert len(wire.audio) > 4 * 32_000
@@ -264,7 +267,7 @@ async def test_after_the_call_it_can_be_played_saved_and_made_again(browser: Bro
         await begun(page)
         await page.locator(".turn.caller:not(.partial) .said").first.wait_for()
         await page.wait_for_selector(".turn.agent:nth-of-type(n+2) .wait")
-        await wire.tell(type="cost", usd=0.0123)
+        await wire.until(lambda: any(e["type"] == "cost" for e in wire.heard))
         await wire.tell(type="tool", name="get_order_status", status="running")
         await wire.tell(type="tool", name="get_order_status", status="done")
         await wire.tell(type="verdict", grade="good", reasons=[])
@@ -274,7 +277,8 @@ async def test_after_the_call_it_can_be_played_saved_and_made_again(browser: Bro
         await page.wait_for_selector('body[data-state="ended"]')
         assert wire.count("hangup") == 1
         assert await page.text_content("#status") == "You hung up"
-        assert "0.0123" in (await page.text_content("#cost") or "")
+        cost = [e["usd"] for e in wire.heard if e["type"] == "cost"][-1]
+        await page.locator("#cost", has_text=f"{cost:.4f}").wait_for()
         assert await page.text_content("#grade") == "Good"
         assert (await page.get_attribute("#kept", "href") or "").endswith("/recordings/x.flac")
         async with page.expect_download() as saving:
