@@ -94,7 +94,8 @@ async def test_each_exchange_is_told_with_what_it_cost(tmp_path: Path) -> None:
 @on_virtual_time
 async def test_transcripts_that_the_caller_went_on_after_are_waste(tmp_path: Path) -> None:
     """A pause that was no end is transcribed for nothing; what the turn was made of is not waste."""
-    async with rehearsed(tmp_path) as rehearsal, dialling(rehearsal.gateway) as caller:
+    script = Script(stt=("one", "one two", "one two three"))
+    async with rehearsed(tmp_path, script) as rehearsal, dialling(rehearsal.gateway) as caller:
         await caller.event("speech_stopped")
         await caller.say(ONE_TWO_THREE, caller.now_s + 0.3)
         await caller.event("speech_stopped", heard="All right.")

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 from voicegw.audio.pcm import FRAME_BYTES, FRAME_MS, SAMPLE_RATE_HZ, SILENT_FRAME
 from voicegw.carriers.base import Message, PlayedReport
 from voicegw.cli.view import ConversationView, JsonView, gap_lines, summary
+from voicegw.config import TurnSettings
 from voicegw.errors import ConfigError, GatewayFull
 from voicegw.rehearsal.channel import Channel
 from voicegw.rehearsal.clock import run_virtual
@@ -573,6 +574,6 @@ def test_the_summary_tells_answers_and_the_median_gap(tmp_path: Path, recording:
     conversation, _ = rehearse(tmp_path, recording, Script(stt=("one",), llm=("Yes.",), first_token_ms=300))
     lines = [line.plain for line in summary(conversation, colours=False)]
     assert lines[0] == "answers     5 to 5 stretches of the caller"
-    assert lines[1].startswith("median gap  900")
+    assert lines[1] == f"median gap  {TurnSettings().end_ms} ms"
     # The model was asked in the pause: its 300 ms were over when the turn was.
-    assert "end of turn 900" in lines[2]
+    assert f"end of turn {TurnSettings().end_ms}" in lines[2]
