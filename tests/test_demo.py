@@ -28,6 +28,7 @@ from voicegw.cli.demo import (
     share_understood,
 )
 from voicegw.cli.embedded_process import embedded_provider
+from voicegw.config import TurnSettings
 from voicegw.errors import ConfigError
 from voicegw.replay.caller import Conversation, Happening
 from voicegw.replay.recording import read_recording, split
@@ -61,7 +62,7 @@ def test_a_real_conversation_takes_place(tmp_path: Path, capsys: pytest.CaptureF
     assert code == 0, printed.err
     assert "answers     2 to 2 stretches of the caller" in printed.out
     assert "gap " in printed.out
-    assert "end of turn 900" in printed.out
+    assert f"end of turn {TurnSettings().end_ms}" in printed.out
     (recording,) = (tmp_path / "data" / "recordings").glob("*.wav")
     assert recording.name in printed.out.replace("\n", "")
     assert soundfile.info(recording).channels == 2
