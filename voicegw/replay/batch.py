@@ -1,8 +1,6 @@
 """Many samples, in several processes; the results come in the samples' order, whoever was first."""
 
 import asyncio
-import contextlib
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -11,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from voicegw.errors import VoicegwError
+from voicegw.observe.log import no_logs
 from voicegw.replay.bundles import bundle_sample, journal_check
 from voicegw.replay.judging import judged
 from voicegw.replay.live import Network, replay_live
@@ -37,7 +36,7 @@ def replay_one(path: Path, options: Options, keep_run: bool = False) -> Done:
     sample = bundle_sample(path.parent) if path.name == ABOUT else read_sample(path)
     began = time.process_time()
     try:
-        with _quiet_logs():
+        with no_logs():  # what a gateway would log stands in the result
             run = _run(sample, options)
     except VoicegwError:
         raise
@@ -59,16 +58,6 @@ def _run(sample: Sample, options: Options) -> Replayed:
         sample, options.live, carrier=options.carrier, network=network, absolute=options.absolute
     )
     return asyncio.run(call)
-
-
-@contextlib.contextmanager
-def _quiet_logs() -> Iterator[None]:
-    """What a gateway would log stands in the result."""
-    logging.disable(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def broken(sample: Sample, error: str) -> CallResult:

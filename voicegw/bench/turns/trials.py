@@ -4,7 +4,6 @@ One call per voice and condition for turns, one call per interruption. The scrip
 fixed delays; its transcript of a range is what was said in that range, written as Whisper would write it.
 """
 
-import logging
 import multiprocessing
 import tempfile
 import zlib
@@ -32,6 +31,7 @@ from voicegw.bench.turns.speech import (
 )
 from voicegw.carriers.base import Message
 from voicegw.config import Settings, load_settings
+from voicegw.observe.log import no_logs
 from voicegw.providers.build import build_providers
 from voicegw.rehearsal.caller import ScriptedCaller
 from voicegw.rehearsal.clock import run_virtual
@@ -452,14 +452,10 @@ def run_part(run: Run, part: int, parts: int, done: Callable[[], None] = lambda:
         for plan in run.plans()[part::parts]:
             await plan.run(bench, folder, run.half)
 
-    with tempfile.TemporaryDirectory(prefix="voicegw-turns-") as folder:
+    # Every trial is a gateway of its own: what it logs of its scripted failures is not for the screen.
+    with tempfile.TemporaryDirectory(prefix="voicegw-turns-") as folder, no_logs():
         run_virtual(all_trials(Path(folder)))
     return bench.results
-
-
-def be_quiet() -> None:
-    """Every trial is a gateway of its own: what it logs of its scripted failures is not for the screen."""
-    logging.getLogger("voicegw").setLevel(logging.CRITICAL)
 
 
 def run_trials(run: Run, *, jobs: int = 1, done: Callable[[], None] = lambda: None) -> Results:
@@ -469,7 +465,7 @@ def run_trials(run: Run, *, jobs: int = 1, done: Callable[[], None] = lambda: No
     found = Results(run.silero)
     parts = min(len(run.plans()), jobs * PARTS_A_JOB)
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=be_quiet) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
         for future in as_completed([pool.submit(run_part, run, part, parts) for part in range(parts)]):
             results = future.result()
             found.add(results)
