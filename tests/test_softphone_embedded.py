@@ -256,17 +256,16 @@ async def test_a_whole_call_is_shown_as_it_happens_and_kept(
         # Words become spoken as they sound, and none is left behind.
         assert await page.locator(".word:not(.spoken)").count() == 0
         # An interruption: what was not heard is shown so.
+        so_far = len(wire.heard)
         await type_in(page, "hi, my parcel has not shown up")
+        await wire.until(
+            lambda: any(e["type"] == "speech_started" and e["kind"] == "reply" for e in wire.heard[so_far:])
+        )
         await page.locator(".turn.agent:last-child .word.spoken").nth(1).wait_for()
         await type_in(page, "stop")
-        # A filler that was cut off before its first word is another matter.
-        await wire.until(
-            lambda: any(e["type"] == "speech_stopped" and e["cut"] and e["heard"] for e in wire.heard)
-        )
-        heard = next(
-            e["heard"] for e in wire.heard if e["type"] == "speech_stopped" and e["cut"] and e["heard"]
-        )
-        cut = page.locator(".turn.agent", has=page.locator(".tag.cut")).filter(has_text=heard).last
+        await wire.until(lambda: any(e["type"] == "speech_stopped" and e["cut"] for e in wire.heard[so_far:]))
+        heard = next(e["heard"] for e in wire.heard[so_far:] if e["type"] == "speech_stopped" and e["cut"])
+        cut = page.locator(".turn.agent", has=page.locator(".tag.cut")).last
         await expect(cut.locator(".word.spoken")).to_have_text(heard.split())
         assert await cut.locator(".word.unheard").count() > 0
         await page.click("#hang-up")
