@@ -19,12 +19,12 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from ..audio.pcm import SAMPLE_RATE_HZ, pcm_ms
-from ..config import ProviderSettings, Settings
-from ..errors import ProviderError, Stage
-from ..providers import AiohttpStreams, ByteStreams, Providers, build_providers
-from ..providers.models import list_models
-from ..providers.quota import REQUESTS_A_TURN, TURNS_A_MINUTE
+from voicegw.audio.pcm import SAMPLE_RATE_HZ, pcm_ms
+from voicegw.config import ProviderSettings, Settings
+from voicegw.errors import ProviderError, Stage
+from voicegw.providers import AiohttpStreams, ByteStreams, Providers, build_providers
+from voicegw.providers.models import list_models
+from voicegw.providers.quota import REQUESTS_A_TURN, TURNS_A_MINUTE
 
 State = Literal["ok", "note", "failed", "skipped"]
 

@@ -6,7 +6,7 @@ The row fills it while it asks (`policy.py`); whoever made it reads it when the 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import ProviderError
+from voicegw.errors import ProviderError
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..config import ProviderSettings, Settings
-from ..errors import Stage
-from .http import ByteStreams
-from .llm import ChatModel
-from .policy import Backend, MeteredStreams, Row
-from .prices import Prices
-from .quota import Bucket, limits_of
-from .steady import SteadyChat, SteadyStt, SteadyTts
-from .stt import SpeechToText
-from .tts import TextToSpeech
+from voicegw.config import ProviderSettings, Settings
+from voicegw.errors import Stage
+from voicegw.providers.http import ByteStreams
+from voicegw.providers.llm import ChatModel
+from voicegw.providers.policy import Backend, MeteredStreams, Row
+from voicegw.providers.prices import Prices
+from voicegw.providers.quota import Bucket, limits_of
+from voicegw.providers.steady import SteadyChat, SteadyStt, SteadyTts
+from voicegw.providers.stt import SpeechToText
+from voicegw.providers.tts import TextToSpeech
 
 S = TypeVar("S")
 STAGES: tuple[Stage, ...] = ("stt", "llm", "tts")

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from ..audio.pcm import SAMPLE_RATE_HZ
-from ..audio.resample import Resampler
+from voicegw.audio.pcm import SAMPLE_RATE_HZ
+from voicegw.audio.resample import Resampler
 
 # The first try: a quarter of a second of MP3 at 48 kbit/s. Each further one is due at half as much again.
 FIRST_BYTES = 1_500

@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 
-from ..errors import ProviderError, Stage
-from .http import ConnectionFailed
+from voicegw.errors import ProviderError, Stage
+from voicegw.providers.http import ConnectionFailed
 
 _RETRYABLE = frozenset({408, 409, 425, 429})
 # Waiting does not bring back money: these come with a retryable status, and are not.

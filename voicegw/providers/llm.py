@@ -8,12 +8,12 @@ import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
-from ..config import ProviderSettings
-from ..errors import ProviderError
-from .deltas import DeltaReader, ReplyDelta, ToolCallDelta, Usage
-from .http import ByteStreams
-from .sse import BadStream, EventReader
-from .upstream import Answer, Upstream, json_bytes
+from voicegw.config import ProviderSettings
+from voicegw.errors import ProviderError
+from voicegw.providers.deltas import DeltaReader, ReplyDelta, ToolCallDelta, Usage
+from voicegw.providers.http import ByteStreams
+from voicegw.providers.sse import BadStream, EventReader
+from voicegw.providers.upstream import Answer, Upstream, json_bytes
 
 __all__ = ["ChatModel", "ReplyDelta", "ToolCallDelta", "Usage"]
 

@@ -2,10 +2,10 @@
 
 import json
 
-from ..config import ProviderSettings
-from ..errors import Stage
-from .http import ByteStreams
-from .upstream import Upstream
+from voicegw.config import ProviderSettings
+from voicegw.errors import Stage
+from voicegw.providers.http import ByteStreams
+from voicegw.providers.upstream import Upstream
 
 
 async def list_models(stage: Stage, settings: ProviderSettings, streams: ByteStreams) -> list[str]:

@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
-from ..config import ProviderSettings
-from ..errors import ProviderError, Stage
-from ..observe.quantile import Quantile
-from .attempts import Attempts
-from .breaker import Breaker
-from .http import ByteStreams, HttpRequest, HttpResponse
-from .quota import REFUSED_S, Grant, Quota
-from .stall import Stall
+from voicegw.config import ProviderSettings
+from voicegw.errors import ProviderError, Stage
+from voicegw.observe.quantile import Quantile
+from voicegw.providers.attempts import Attempts
+from voicegw.providers.breaker import Breaker
+from voicegw.providers.http import ByteStreams, HttpRequest, HttpResponse
+from voicegw.providers.quota import REFUSED_S, Grant, Quota
+from voicegw.providers.stall import Stall
 
 S = TypeVar("S")
 T = TypeVar("T")

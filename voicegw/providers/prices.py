@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
+from voicegw.errors import ConfigError
 
 TABLE = Path(__file__).parent / "prices.toml"
 # A token is about four characters of English, and of Vietnamese about two and a half; towards more.

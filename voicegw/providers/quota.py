@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from ..config import ProviderSettings
+from voicegw.config import ProviderSettings
 
 # Requests a minute of the plans that providers sell by name.
 PLANS = {"free": 60, "pro": 500}

@@ -3,8 +3,8 @@
 Pure. pcm is 16 kHz.
 """
 
-from ..audio.level import rms
-from ..audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE_HZ
+from voicegw.audio.level import rms
+from voicegw.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE_HZ
 
 # The same voice says the same sentence nearly alike: the place is sought this far back, at its quietest.
 BACK_BYTES = SAMPLE_BYTES * SAMPLE_RATE_HZ * 400 // 1000

@@ -9,10 +9,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..audio.pcm import SAMPLE_RATE_HZ
-from ..audio.resample import Resampler
-from ..audio.wav import WavError, WavReader
-from .compressed_speech import MPEG_FRAME_BYTES, CompressedReader, Undecodable, mpeg_frame_bytes
+from voicegw.audio.pcm import SAMPLE_RATE_HZ
+from voicegw.audio.resample import Resampler
+from voicegw.audio.wav import WavError, WavReader
+from voicegw.providers.compressed_speech import (
+    MPEG_FRAME_BYTES,
+    CompressedReader,
+    Undecodable,
+    mpeg_frame_bytes,
+)
 
 # Enough to tell text from pcm: no 64 bytes of sound are all printable characters.
 SNIFF_BYTES = 64

@@ -8,13 +8,13 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
-from ..errors import ProviderError
-from .attempts import Attempts
-from .llm import ChatModel, ReplyDelta
-from .policy import Patience, Row, once
-from .rejoin import Rejoin
-from .stt import SpeechToText, Transcription
-from .tts import TextToSpeech
+from voicegw.errors import ProviderError
+from voicegw.providers.attempts import Attempts
+from voicegw.providers.llm import ChatModel, ReplyDelta
+from voicegw.providers.policy import Patience, Row, once
+from voicegw.providers.rejoin import Rejoin
+from voicegw.providers.stt import SpeechToText, Transcription
+from voicegw.providers.tts import TextToSpeech
 
 # A sentence whose speech breaks off is asked for so many times more.
 REJOINS = 2

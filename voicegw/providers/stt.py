@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..audio.pcm import SAMPLE_RATE_HZ
-from ..audio.wav import wav_bytes
-from ..config import ProviderSettings
-from ..errors import ProviderError
-from .http import ByteStreams
-from .upstream import Answer, Upstream
+from voicegw.audio.pcm import SAMPLE_RATE_HZ
+from voicegw.audio.wav import wav_bytes
+from voicegw.config import ProviderSettings
+from voicegw.errors import ProviderError
+from voicegw.providers.http import ByteStreams
+from voicegw.providers.upstream import Answer, Upstream
 
 # A boundary may stand in no part. This one is random, made at start, so nothing that is sent can foresee it.
 _BOUNDARY = f"voicegw-{secrets.token_hex(12)}"

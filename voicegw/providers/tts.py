@@ -9,14 +9,14 @@ import re
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
-from ..audio.pcm import SAMPLE_BYTES, SAMPLE_RATE_HZ
-from ..audio.trim import Trimmer
-from ..config import ProviderSettings
-from ..errors import ProviderError
-from .http import ByteStreams
-from .speech_cache import SpeechCache
-from .speech_format import NotSpeech, SpeechReader
-from .upstream import Answer, Upstream, json_bytes
+from voicegw.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE_HZ
+from voicegw.audio.trim import Trimmer
+from voicegw.config import ProviderSettings
+from voicegw.errors import ProviderError
+from voicegw.providers.http import ByteStreams
+from voicegw.providers.speech_cache import SpeechCache
+from voicegw.providers.speech_format import NotSpeech, SpeechReader
+from voicegw.providers.upstream import Answer, Upstream, json_bytes
 
 log = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ import openai
 from openai._base_client import get_platform
 from openai._types import RequestOptions
 
-from ..config import ProviderSettings
-from ..errors import ProviderError, Stage
-from .failures import Failures
-from .http import (
+from voicegw.config import ProviderSettings
+from voicegw.errors import ProviderError, Stage
+from voicegw.providers.failures import Failures
+from voicegw.providers.http import (
     RESPONSE_EXTENSION,
     ByteStreams,
     ConnectionFailed,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from .heard import Heard
+from voicegw.rehearsal.heard import Heard
 
 _WIDTH, _LEFT, _ROW = 1000, 70, 22
 _COLOURS = {

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import Settings
-from ..server.stand_ins import stand_in
-from .caller import ScriptedCaller
-from .clock import run_virtual
-from .rehearse import staged_for
-from .scenario import Scenario
-from .script import Script, ScriptedReply, ScriptedTranscript
+from voicegw.config import Settings
+from voicegw.rehearsal.caller import ScriptedCaller
+from voicegw.rehearsal.clock import run_virtual
+from voicegw.rehearsal.rehearse import staged_for
+from voicegw.rehearsal.scenario import Scenario
+from voicegw.rehearsal.script import Script, ScriptedReply, ScriptedTranscript
+from voicegw.server.stand_ins import stand_in
 
 # Calls of so many questions each.
 TURNS = 20

@@ -16,9 +16,17 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from ..audio.wav import wav_bytes
-from ..providers.http import ConnectionFailed, HttpRequest, HttpResponse
-from .script import Fault, Script, ScriptedReply, ScriptedTranscript, chat_events, chat_whole, spoken
+from voicegw.audio.wav import wav_bytes
+from voicegw.providers.http import ConnectionFailed, HttpRequest, HttpResponse
+from voicegw.rehearsal.script import (
+    Fault,
+    Script,
+    ScriptedReply,
+    ScriptedTranscript,
+    chat_events,
+    chat_whole,
+    spoken,
+)
 
 Route = Literal["stt", "llm", "tts", "models"]
 Outcome = Literal["open", "complete", "closed", "broken"]

@@ -10,8 +10,8 @@ from types import TracebackType
 
 from aiohttp import web
 
-from ..providers.http import HttpRequest
-from .provider import Plan, ScriptedProvider
+from voicegw.providers.http import HttpRequest
+from voicegw.rehearsal.provider import Plan, ScriptedProvider
 
 
 class ProviderServer:

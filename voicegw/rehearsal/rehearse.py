@@ -14,24 +14,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..agents.personas import Persona, load_personas
-from ..audio.pcm import SAMPLE_RATE_HZ
-from ..config import Group, Settings
-from ..providers.build import build_providers
-from ..providers.http import AiohttpStreams, ByteStreams, HttpRequest, HttpResponse
-from ..server.front import make_server
-from ..server.gateway import Gateway
-from ..server.session import Session
-from ..server.stand_ins import stand_in
-from .caller import ScriptedCaller, Uplink
-from .clock import run_virtual
-from .heard import Consequence, Heard, Silence, Sound, gaps, owner_of
-from .provider import ScriptedProvider
-from .provider_server import ProviderServer
-from .scenario import FaultAt, Scenario
-from .script import Script
-from .self_signed import self_signed
-from .socket_channel import SocketChannel
+from voicegw.agents.personas import Persona, load_personas
+from voicegw.audio.pcm import SAMPLE_RATE_HZ
+from voicegw.config import Group, Settings
+from voicegw.providers.build import build_providers
+from voicegw.providers.http import AiohttpStreams, ByteStreams, HttpRequest, HttpResponse
+from voicegw.rehearsal.caller import ScriptedCaller, Uplink
+from voicegw.rehearsal.clock import run_virtual
+from voicegw.rehearsal.heard import Consequence, Heard, Silence, Sound, gaps, owner_of
+from voicegw.rehearsal.provider import ScriptedProvider
+from voicegw.rehearsal.provider_server import ProviderServer
+from voicegw.rehearsal.scenario import FaultAt, Scenario
+from voicegw.rehearsal.script import Script
+from voicegw.rehearsal.self_signed import self_signed
+from voicegw.rehearsal.socket_channel import SocketChannel
+from voicegw.server.front import make_server
+from voicegw.server.gateway import Gateway
+from voicegw.server.session import Session
+from voicegw.server.stand_ins import stand_in
 
 MAIN, FALLBACK = "main.test", "fallback.test"
 # RFC 6761 section 6.4: no resolver knows it, ever.

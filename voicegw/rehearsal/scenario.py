@@ -20,8 +20,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import ConfigError
-from .script import Fault
+from voicegw.errors import ConfigError
+from voicegw.rehearsal.script import Fault
 
 BUILT_IN = Path(__file__).parent / "scenarios"
 
