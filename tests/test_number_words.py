@@ -7,7 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from num2words import num2words
 
-from voicegw.call.number_words import code_of, digits_of, email_of, grouped, number_of, spell
+from voicegw.call.dictation import code_of, email_of
+from voicegw.call.number_words import digits_of, number_of
+from voicegw.call.spelling import grouped, spell
 from voicegw.call.spoken_numbers import cardinal, digit_by_digit, ordinal, year
 
 VI_WORDS = (

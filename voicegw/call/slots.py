@@ -6,8 +6,10 @@ from datetime import date
 
 from voicegw.call.completeness import Expected
 from voicegw.call.dates import date_of, written
-from voicegw.call.number_words import code_of, digits_of, email_of, number_of, spell
+from voicegw.call.dictation import code_of, email_of
+from voicegw.call.number_words import digits_of, number_of
 from voicegw.call.settings import Slot
+from voicegw.call.spelling import spell
 from voicegw.call.yes_no import yes_or_no
 
 # How long the caller may pause in the answer follows from its shape.

@@ -8,7 +8,7 @@ number.
 import re
 from typing import Final
 
-from voicegw.call.number_words import grouped, spell
+from voicegw.call.spelling import grouped, spell
 from voicegw.call.spoken_numbers import cardinal, digit_by_digit, letter
 from voicegw.call.spoken_rule import Match, Rule, Say, fixed, rule, word_set
 

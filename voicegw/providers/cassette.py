@@ -1,49 +1,36 @@
-"""Recorded provider answers with their latencies: a recorder and a player at the byte-stream seam.
+"""Cassettes: provider answers with their latencies, what each answers, and the file of them.
 
 A request is found again by what it means, not by its bytes: STT by the frames of audio in it (also when they
 are cut elsewhere), the model by the caller's last words and the tools behind them, TTS by its text. So a
-cassette still answers after a change of prompt, voice or turn-taking; how well is counted in `Matches`.
+cassette still answers after a change of prompt, voice or turn-taking. `cassette_recorder.py` makes them,
+`cassette_player.py` answers from them.
 """
 
-import asyncio
 import base64
-import functools
 import hashlib
 import io
 import itertools
 import json
-import re
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import httpx2
 import numpy as np
 
 from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES
 from voicegw.errors import ConfigError
-from voicegw.providers.http import ByteStreams, ConnectionFailed, HttpRequest, HttpResponse
+from voicegw.providers.http import HttpRequest
 
 FORMAT = 1
 Route = Literal["stt", "llm", "tts", "other"]
 _ROUTES: dict[str, Route] = {
     "/audio/transcriptions": "stt", "/chat/completions": "llm", "/audio/speech": "tts",
 }  # fmt: skip
-# From this share of common frames on, two utterances are the same one, cut a little differently.
-_SAME = 0.85
-# An utterance of which at least so much was heard before is put together from what was understood then.
-_KNOWN = 0.6
-# Below this likeness of the caller's last words an answer belongs to another question.
-_LIKE = 0.5
-_HEADERS = ("content-type", "retry-after", "x-request-id")
-# Of speech that is on no cassette only the length is known: about 15 characters a second.
-_CHAR_S = 1 / 15
-_SPEECH_HZ = 24_000
-_WORD = re.compile(r"\w+")
+# Speech on a cassette is pcm at the rate in which providers send it.
+SPEECH_HZ = 24_000
 
 
 @dataclass(slots=True)
@@ -61,16 +48,6 @@ class Take:
     chunks: list[tuple[float, bytes]] = field(default_factory=list)
     frames: tuple[int, ...] = ()
     broken: str = ""
-
-
-@dataclass(slots=True)
-class Matches:
-    """How the requests of a call were answered: `near` by a neighbour, `missed` not at all."""
-
-    exact: int = 0
-    near: int = 0
-    missed: int = 0
-    details: list[str] = field(default_factory=list)
 
 
 def route_of(request: HttpRequest) -> Route:
@@ -130,282 +107,6 @@ def frame_hashes(pcm: bytes) -> tuple[int, ...]:
     signs = np.packbits(samples > 0, axis=1)
     return tuple(zlib.crc32(row) for row, sounds in zip(signs, sounding, strict=True) if sounds)
 
-
-class CassettePlayer:
-    """Answers requests from takes, at the recorded pace, on whatever clock the loop has."""
-
-    def __init__(self, takes: Sequence[Take]) -> None:
-        self.matches = Matches()
-        self._takes: dict[tuple[Route, str], list[Take]] = {}
-        self._used: dict[tuple[Route, str], int] = {}
-        self._order = list(takes)
-        for take in takes:
-            self._takes.setdefault((take.route, take.key), []).append(take)
-
-    async def send(self, request: HttpRequest) -> HttpResponse:
-        """Answer from the cassette; see `ByteStreams.send`."""
-        take = self.find(request)
-        delay = take.chunks[0][0] if take.chunks else 0.0
-        if delay:
-            await asyncio.sleep(delay)
-        if take.broken and not take.chunks:
-            raise ConnectionFailed(take.broken)
-        return _Playing(take)
-
-    async def aclose(self) -> None:
-        """Do nothing: there is no connection."""
-
-    def find(self, request: HttpRequest) -> Take:
-        """Return the answer to a request: the recorded one, a neighbour's, or one that says it is missing."""
-        route, key, frames = key_of(request)
-        exact = self._next(route, key)
-        if exact is not None:
-            self.matches.exact += 1
-            return exact
-        near = self._near(route, key, frames)
-        if near is not None:
-            self.matches.near += 1
-            return near
-        if route == "other":
-            return _json_take(route, key, 404, {"error": {"message": "not on the cassette"}})
-        if route == "tts":
-            # Its length is about known: that does for all but the ear.
-            self.matches.near += 1
-            return Take(route, key, 200, {"content-type": "audio/pcm"}, [(0.2, _stand_in(key))])
-        self.matches.missed += 1
-        if len(self.matches.details) < 20:
-            self.matches.details.append(f"{route}: {key[:80]}")
-        if route == "stt":
-            return _json_take(route, key, 200, {"text": ""})
-        return _json_take(route, key, 404, {"error": {"message": "not on the cassette", "code": "no_take"}})
-
-    def _next(self, route: Route, key: str) -> Take | None:
-        """The answers to a question that was asked again come in their order; the last one stays."""
-        takes = self._takes.get((route, key))
-        if not takes:
-            return None
-        used = self._used.get((route, key), 0)
-        self._used[route, key] = used + 1
-        return takes[min(used, len(takes) - 1)]
-
-    def _near(self, route: Route, key: str, frames: tuple[int, ...]) -> Take | None:
-        if route == "stt":
-            return _heard_near(key, frames, [take for take in self._order if take.route == "stt"])
-        if route != "llm":
-            return None
-        tools = key.count(" | ")
-        same_place = [take for take in self._order if take.route == "llm" and take.key.count(" | ") == tools]
-        best = max(same_place, key=lambda take: _likeness(take.key, key), default=None)
-        if best is None or _likeness(best.key, key) < _LIKE:
-            return None
-        return self._next("llm", best.key)
-
-
-def _likeness(left: str, right: str) -> float:
-    """Share of common words."""
-    ours, theirs = set(_WORD.findall(left.lower())), set(_WORD.findall(right.lower()))
-    return len(ours & theirs) / max(1, len(ours | theirs))
-
-
-def _heard_near(key: str, frames: tuple[int, ...], takes: Sequence[Take]) -> Take | None:
-    """Put a transcript together for audio that was cut elsewhere: the words whose frames are in it."""
-    ours = set(frames)
-    usable = [take for take in takes if take.frames and take.status == 200 and not take.broken]
-    best = max(
-        usable, key=lambda take: len(ours & set(take.frames)) / len(ours | set(take.frames)), default=None
-    )
-    if best is None or not ours:
-        return None
-    theirs = set(best.frames)
-    if len(ours & theirs) >= _SAME * len(ours | theirs):
-        return best
-    places, known = _word_places(usable)
-    if len(ours & known) < _KNOWN * len(ours):
-        return None
-    said = [word for frame in frames for word in places.get(frame, ())]
-    return _json_take("stt", key, 200, {"text": " ".join(said)}, best)
-
-
-def _word_places(takes: Sequence[Take]) -> tuple[dict[int, list[str]], set[int]]:
-    """Lay each transcript's words evenly over its frames. Returns the words by frame, and all known frames.
-
-    Of takes over the same audio the longest counts: its recogniser knew most of the context.
-    """
-    places: dict[int, list[str]] = {}
-    known: set[int] = set()
-    for take in sorted(takes, key=lambda take: -len(take.frames)):
-        said = _text(take).split()
-        for number, word in enumerate(said):
-            frame = take.frames[int((number + 0.5) * len(take.frames) / len(said))]
-            if frame not in known:
-                places.setdefault(frame, []).append(word)
-        known.update(take.frames)
-    return places, known
-
-
-def _text(take: Take) -> str:
-    try:
-        return str(json.loads(b"".join(data for _, data in take.chunks))["text"])
-    except (KeyError, TypeError, ValueError):
-        return ""
-
-
-def _json_take(
-    route: Route, key: str, status: int, body: Mapping[str, Any], like: Take | None = None
-) -> Take:
-    delay = like.chunks[0][0] if like is not None and like.chunks else 0.0
-    data = json.dumps(body, ensure_ascii=False).encode()
-    return Take(route, key, status, {"content-type": "application/json"}, [(delay, data)])
-
-
-@functools.lru_cache(maxsize=64)
-def _stand_in(text: str) -> bytes:
-    """A low tone as long as the text would take to say."""
-    n = round(max(1, len(text)) * _CHAR_S * _SPEECH_HZ)
-    tone = 5000 * np.sin(np.arange(n) * (2 * np.pi * 180 / _SPEECH_HZ))
-    return bytes(np.rint(tone).astype("<i2").tobytes())
-
-
-class _Playing:
-    """A take as the seam's response."""
-
-    def __init__(self, take: Take) -> None:
-        self.status = take.status
-        self.headers: Mapping[str, str] = httpx2.Headers(take.headers)
-        self._chunks = self._play(take)
-
-    @property
-    def chunks(self) -> AsyncIterator[bytes]:
-        return self._chunks
-
-    async def aclose(self) -> None:
-        await self._chunks.aclose()
-
-    async def _play(self, take: Take) -> AsyncGenerator[bytes, None]:
-        # `send` has waited for the first piece.
-        for number, (delay, data) in enumerate(take.chunks):
-            if number and delay:
-                await asyncio.sleep(delay)
-            if data:
-                yield data
-        if take.broken:
-            raise ConnectionFailed(take.broken)
-
-
-class CassetteRecorder:
-    """Passes requests on, and keeps the answers with their times in `takes`."""
-
-    def __init__(self, inner: ByteStreams) -> None:
-        self.takes: list[Take] = []
-        self._inner = inner
-
-    async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send a request on; see `ByteStreams.send`."""
-        return await _recorded(self._inner, request, self.takes.append)
-
-    async def aclose(self) -> None:
-        """Close what it records."""
-        await self._inner.aclose()
-
-
-class TakeKeeper(Protocol):
-    """Who keeps the answers that one call was given."""
-
-    @property
-    def wanted(self) -> bool:
-        """Whether answers to what is asked now are to be kept."""
-        ...
-
-    def keep(self, take: Take) -> None:
-        """Take an answer that has come, or failed. Must not block."""
-        ...
-
-
-# Set in a call's own context: its requests, and no other's, are recorded for it.
-KEEPER: ContextVar[TakeKeeper | None] = ContextVar("voicegw_takes", default=None)
-
-
-class CallsRecorder:
-    """Passes the requests of a process on; the answers of a call that has a KEEPER are kept for it."""
-
-    def __init__(self, inner: ByteStreams) -> None:
-        self._inner = inner
-
-    async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send a request on; see `ByteStreams.send`."""
-        keeper = KEEPER.get()
-        if keeper is None or not keeper.wanted:
-            return await self._inner.send(request)
-        return await _recorded(self._inner, request, keeper.keep)
-
-    async def aclose(self) -> None:
-        """Close what it records."""
-        await self._inner.aclose()
-
-
-async def _recorded(inner: ByteStreams, request: HttpRequest, keep: Callable[[Take], None]) -> HttpResponse:
-    route, key, frames = key_of(request)
-    began = asyncio.get_running_loop().time()
-    take = Take(route, key, frames=frames)
-    try:
-        response = await inner.send(request)
-    except ConnectionFailed as error:
-        take.broken = str(error)
-        keep(take)
-        raise
-    take.status = response.status
-    take.headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
-    return _Recording(response, take, began, keep)
-
-
-class _Recording:
-    """A response that is noted as it is read. One that nobody reads to its end is kept as far as it came."""
-
-    def __init__(
-        self, response: HttpResponse, take: Take, began: float, keep: Callable[[Take], None]
-    ) -> None:
-        self.status = response.status
-        self.headers = response.headers
-        self._response = response
-        self._take = take
-        self._at = began
-        self._keep_take = keep
-        self._kept = False
-
-    @property
-    def chunks(self) -> AsyncIterator[bytes]:
-        return self
-
-    def __aiter__(self) -> "_Recording":
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            data = await anext(self._response.chunks)
-        except StopAsyncIteration:
-            self._keep()
-            raise
-        except ConnectionFailed as error:
-            self._take.broken = str(error)
-            self._keep()
-            raise
-        now = asyncio.get_running_loop().time()
-        self._take.chunks.append((now - self._at, data))
-        self._at = now
-        return data
-
-    async def aclose(self) -> None:
-        self._keep()
-        await self._response.aclose()
-
-    def _keep(self) -> None:
-        if not self._kept:
-            self._kept = True
-            if self._take.chunks or self._take.broken:
-                self._keep_take(self._take)
-
-
-# Files
 
 # The first line of a cassette.
 HEAD = json.dumps({"cassette": FORMAT})
@@ -487,7 +188,7 @@ def _opus(pcm24k: bytes) -> bytes:
 
     file = io.BytesIO()
     samples = np.frombuffer(pcm24k[: len(pcm24k) // 2 * 2], "<i2")
-    soundfile.write(file, samples, _SPEECH_HZ, format="OGG", subtype="OPUS", compression_level=0.96)
+    soundfile.write(file, samples, SPEECH_HZ, format="OGG", subtype="OPUS", compression_level=0.96)
     return file.getvalue()
 
 

@@ -17,7 +17,9 @@ from voicegw.carriers.base import Carrier, Message
 from voicegw.carriers.native import Native
 from voicegw.config import Settings, load_settings
 from voicegw.errors import ConfigError, GatewayFull
-from voicegw.providers.cassette import CassettePlayer, CassetteRecorder, Matches, Take, read_cassette
+from voicegw.providers.cassette import Take, read_cassette
+from voicegw.providers.cassette_player import CassettePlayer, Matches
+from voicegw.providers.cassette_recorder import CassetteRecorder
 from voicegw.providers.http import AiohttpStreams, ByteStreams
 from voicegw.rehearsal.channel import Channel
 from voicegw.rehearsal.clock import run_virtual

@@ -21,7 +21,7 @@ from voicegw.agents.personas import load_personas
 from voicegw.config import Settings
 from voicegw.errors import ConfigError, GatewayFull
 from voicegw.providers.build import build_providers
-from voicegw.providers.cassette import CallsRecorder
+from voicegw.providers.cassette_recorder import CallsRecorder
 from voicegw.providers.http import AiohttpStreams, ByteStreams
 from voicegw.server.audiosocket import AudioSocketPort, announce_route
 from voicegw.server.gateway import Gateway

@@ -17,7 +17,7 @@ from voicegw.config import Settings
 from voicegw.errors import CarrierError, ConfigError, GatewayFull
 from voicegw.observe.quantile import Recent
 from voicegw.providers.build import Providers
-from voicegw.providers.cassette import KEEPER
+from voicegw.providers.cassette_recorder import KEEPER
 from voicegw.server.admission import Admission
 from voicegw.server.bundling import CallBundle, about_bundle
 from voicegw.server.clips import Clips
