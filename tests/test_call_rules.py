@@ -1,7 +1,5 @@
 """The rules of a call, event by event: no audio, no driver, no clock."""
 
-from typing import Literal
-
 import pytest
 from call_alone import PHRASES, Talk, call_settings, heard_notice, samples
 
@@ -10,7 +8,7 @@ from voicegw.call import events as e
 from voicegw.call import notices as n
 from voicegw.call.floor import TRANSITIONS, State
 from voicegw.call.settings import Phrases
-from voicegw.config import LimitSettings, TurnSettings
+from voicegw.config import LimitSettings
 
 SILENT = Phrases("", "I am sorry.", "", "", "")
 
@@ -116,18 +114,6 @@ def test_only_a_voice_that_lasts_is_an_interruption(length_ms: int, yields: bool
     assert (c.ClearSpeech() in commands) == yields
     assert (c.ResumeSpeech() in commands) == (not yields)
     assert talk.call.state is (State.LISTENING if yields else State.SPEAKING)
-
-
-@pytest.mark.parametrize(("second_stage", "yields"), [("off", True), ("on", False)])
-def test_a_detector_that_hears_a_voice_longer_asks_for_more_of_it(
-    second_stage: Literal["on", "off"], yields: bool
-) -> None:
-    """The second one is still sure for a moment behind a murmur, which would interrupt."""
-    talk = Talk(call_settings(turns=TurnSettings(second_stage=second_stage)))
-    talk.at(0, e.CallStarted())
-    speech = talk.last(c.Speak).speech_id
-    talk.at(100, e.SpeechArrived(speech, samples(3000), True), e.SpeechBegan(speech))
-    assert (c.ClearSpeech() in talk.voice(1000, 1600)) == yields
 
 
 def test_an_answer_heard_to_its_end_during_a_cough_is_whole() -> None:

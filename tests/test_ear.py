@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rehearsed import COUGH, GO_FORWARD
 
-from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SILENT_FRAME
+from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLES_PER_MS, SILENT_FRAME
 from voicegw.call.ear import IDLE_FRAMES, RING_FRAMES, Ear
 from voicegw.call.events import Event, SampleReached, VoiceActivity
 
@@ -196,3 +196,45 @@ def test_a_word_over_the_agents_speech_is_heard_whole() -> None:
     assert [speaking for _, speaking in told] == [True, False]
     assert told[0][0] <= 10
     assert told[1][0] - told[0][0] >= 35
+
+
+@pytest.mark.parametrize("behind_ms", [None, 60, 120])
+def test_a_murmur_is_as_long_as_the_first_detector_hears_it(behind_ms: int | None) -> None:
+    """The model is still sure a moment behind it; that moment made interruptions of murmurs."""
+    ear = Ear()
+    over_the_agent(ear, SILENT_FRAME * 100)
+    sound = GO_FORWARD[: 440 * 32] + SILENT_FRAME * 20
+    ends: list[VoiceActivity] = []
+    for number, start in enumerate(range(0, len(sound), FRAME_BYTES)):
+        now = 2_000_000 + number * 20_000
+        ear.echo.played(now, 3000.0)
+        events = ear.hear(sound[start : start + FRAME_BYTES], now)
+        if behind_ms is not None and number % 2:
+            sure = number * 20 <= 440 + behind_ms
+            events += ear.second_stage(ear.position - 60 * SAMPLES_PER_MS, 0.9 if sure else 0.1)
+        ends += [event for event in events if isinstance(event, VoiceActivity)]
+    longest = max(event.at_sample for event in ends) - ends[0].at_sample
+    assert not ends[-1].speaking
+    assert 300 * SAMPLES_PER_MS <= longest <= 440 * SAMPLES_PER_MS
+
+
+def test_a_word_behind_a_noise_counts_from_its_own_beginning() -> None:
+    """A noise is denied 200 ms after it began; an "s" that has begun by then belongs to its word."""
+    rng = np.random.default_rng(2)
+    hiss = np.convolve(rng.normal(0, 8000, 2240), np.ones(8) / 8, "same").astype("<i2").tobytes()
+    ear = Ear()
+    over_the_agent(ear, SILENT_FRAME * 100)
+    told: list[tuple[bool, int, int]] = []  # whether it begins; where, and when that was said (ms)
+    sound = hiss + SILENT_FRAME * 4 + hiss + GO_FORWARD[200 * 32 :]
+    for number, start in enumerate(range(0, len(sound), FRAME_BYTES)):
+        now = 2_000_000 + number * 20_000
+        ear.echo.played(now, 3000.0)
+        for event in ear.hear(sound[start : start + FRAME_BYTES], now):
+            assert isinstance(event, VoiceActivity)
+            if not told or told[-1][0] != event.speaking:
+                told.append((event.speaking, event.at_sample // SAMPLES_PER_MS - 2000, number * 20 + 20))
+    assert [begins for begins, _, _ in told[:3]] == [True, False, True]
+    _, began, said = told[2]
+    # The second hiss begins at 220 ms, the first is denied at 260.
+    assert 220 <= began <= 280
+    assert said - began > 5 * 20

@@ -12,7 +12,7 @@ from voicegw.call.completeness import expected_from
 from voicegw.call.dialogue import Photo
 from voicegw.call.draft import Drafts
 from voicegw.call.floor import Floor
-from voicegw.call.interruption import SECOND_STAGE_MS, Interruption
+from voicegw.call.interruption import Interruption
 from voicegw.call.settings import Slot
 from voicegw.call.transcript_gate import TranscriptGate
 from voicegw.call.turns import Phase, Turns, Utterance
@@ -28,9 +28,8 @@ class CallerTurn:
         self.drafts = Drafts()
         self.gate = TranscriptGate(settings.language)
         # A voice over the agent's speech; while it is undecided the agent is silent.
-        seems_longer_ms = SECOND_STAGE_MS if settings.turns.second_stage == "on" else 0
         self.interruption = Interruption(
-            settings.interruptions, settings.turns.barge_in_ms + seems_longer_ms, settings.language
+            settings.interruptions, settings.turns.barge_in_ms, settings.language
         )
         # The utterances of the newest committed turn, while it may still turn out not to have been over.
         self.committed: list[Utterance] | None = None

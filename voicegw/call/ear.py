@@ -29,8 +29,10 @@ RING_FRAMES = 30_000 // 20
 IDLE_FRAMES = 1_000 // 20 + 5
 # After this many frames without voice the caller has ceased to speak (200 ms: within words it is shorter).
 HANGOVER_FRAMES = 10
-# "Still speaking" is told this often (100 ms).
+# "Still speaking" is told this often (100 ms); in the first second over the agent's speech with every frame,
+# as its length decides who keeps the floor.
 REPORT_FRAMES = 5
+REPORT_FRAMES_OVER_AGENT = 1
 # A carrier is silent when nothing has come for this long: longer than ordinary network jitter.
 GAP_US = 200_000
 # Within a gap silence is filled in steps of 100 ms, or exactly to the sample that is waited for.
@@ -46,8 +48,14 @@ CONFIRM = 300 * SAMPLES_PER_MS
 FRESH = 112 * SAMPLES_PER_MS
 # In noise a voice is louder than it only now and then.
 LOUD_HOLD = 240 * SAMPLES_PER_MS
+# The vote needs up to five frames: the voice began with the first of them.
+VOTE_FRAMES = 5
 # What it denied is watched on until the first one has been quiet for this long.
 SUSPECT_FRAMES = 25
+# A voice that is confirmed after all began before: where the first one began to hear it without a break of
+# 100 ms, but at most 200 ms ago, as noise is heard without a break, too.
+BREAK_FRAMES = 5
+REACH_BACK_FRAMES = 10
 # Over the agent's speech only what has a pitch is a voice: in two of the last 16 frames that sound like one,
 # each measured with the one before it. It has 200 ms for it ("sure" begins without), and no sentence is
 # without for so long later: what interrupts must not be a cough, a key or a room. After a second it has
@@ -79,6 +87,7 @@ class Ear:
         self._confirmed = False
         self._suspect = False
         self._suspect_quiet = 0
+        self._suspect_run = 0  # frames since it was heard without a break
         self._vad = VoiceDetector()
         self._pitches = 0
         self._toned_at = -NEVER  # where the newest sound with a pitch ended
@@ -169,9 +178,11 @@ class Ear:
             self._suspect = self._suspect_quiet < SUSPECT_FRAMES
             if not self._suspect:
                 self._over_agent = False
-            elif self._toned_at == self.position:
-                self._suspect = False
-                events = (self._voice_began(),)
+            else:
+                self._suspect_run = self._suspect_run + 1 if self._suspect_quiet < BREAK_FRAMES else 0
+                if self._toned_at == self.position:
+                    self._suspect = False
+                    events = (self._voice_began(self._reach_back),)
         elif self._speaking and self._toneless:
             events = (self._deny(),)
         elif voiced and not self._speaking:
@@ -184,7 +195,9 @@ class Ear:
                 voiced = voiced and self.position - max(self._onset, self._toned_at) <= PITCH_WITHIN
                 self._over_agent = self.position - self._onset < PITCH_MATTERS
             self._unvoiced = 0 if voiced and self._vad.frame_voiced else self._unvoiced + 1
-            if self._confirmed and self.position - self._judged <= FRESH:
+            if not self._over_agent and self._confirmed and self.position - self._judged <= FRESH:
+                # Over the agent's speech the first detector alone measures: the model's answer is still sure
+                # some 60 ms behind a murmur, which must not seem longer for it.
                 # Background talk is a voice too, but not a loud one; noise is loud, but no voice. While the
                 # newest answer is sure, the voice goes on up to now: it was given some 60 ms ago.
                 sure = self.position if self._sure_at == self._judged else self._sure_at
@@ -194,7 +207,7 @@ class Ear:
             if self._unvoiced >= HANGOVER_FRAMES:
                 events = (self._voice_ended(),)
             elif self._until_report <= 0:
-                self._until_report = REPORT_FRAMES
+                self._until_report = REPORT_FRAMES_OVER_AGENT if self._over_agent else REPORT_FRAMES
                 # Up to the last sound: the silence behind a cough does not make it longer.
                 events = (self._activity(self.position - self._unvoiced * FRAME_SAMPLES, True),)
         if self.position >= self._watch:
@@ -208,17 +221,21 @@ class Ear:
         since = self.position - self._onset
         return self._over_agent and since == PITCH_WITHIN and self._toned_at < self._onset
 
-    def _voice_began(self) -> VoiceActivity:
+    @property
+    def _reach_back(self) -> int:
+        """So many frames ago a suspect was heard first."""
+        return min(max(VOTE_FRAMES, self._suspect_run), REACH_BACK_FRAMES)
+
+    def _voice_began(self, frames_ago: int = VOTE_FRAMES) -> VoiceActivity:
         self._speaking = True
         self._over_agent = self._over_agent or self.echo.agent_heard
         self._onset = self._loud_at = self.position
         self._confirmed = False
         self._judged = self._sure_at = -NEVER
         self._unvoiced = 0
-        self._until_report = REPORT_FRAMES
+        self._until_report = REPORT_FRAMES_OVER_AGENT if self._over_agent else REPORT_FRAMES
         self._limit = RING_FRAMES
-        # The vote needs up to five frames: the voice began with the first of them.
-        return self._activity(max(0, self.position - 5 * FRAME_SAMPLES), True)
+        return self._activity(max(0, self.position - frames_ago * FRAME_SAMPLES), True)
 
     def _voice_ended(self) -> VoiceActivity:
         self._speaking = self._over_agent = False
@@ -243,7 +260,7 @@ class Ear:
             self._confirmed = True
             if self._suspect:
                 self._suspect = False
-                began = self._voice_began()
+                began = self._voice_began(self._reach_back)
                 self._confirmed, self._judged, self._sure_at = True, at_sample, at_sample
                 return (began,)
         elif self._speaking and not self._confirmed and at_sample - self._onset >= CONFIRM:
@@ -253,7 +270,7 @@ class Ear:
     def _deny(self) -> VoiceActivity:
         """Noise that only sounded like a voice: it is told to have ended where it began."""
         self._speaking = False
-        self._suspect, self._suspect_quiet = True, 0
+        self._suspect, self._suspect_quiet, self._suspect_run = True, 0, 0
         return self._activity(max(0, self._onset - 4 * FRAME_SAMPLES), False)
 
     # What the call asks for

@@ -28,8 +28,6 @@ QUIETER_TIMES = 2
 # How much of the caller's level the newest turn decides.
 LEVEL_SHARE = 0.3
 SILENCE_DB = -96
-# The second detector is still sure for moments behind a voice, which seems that much longer with it.
-SECOND_STAGE_MS = 60
 # The shortest that a word lasts in quick speech.
 WORD_MS = 220
 

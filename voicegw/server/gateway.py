@@ -161,9 +161,6 @@ class Gateway:
             )
         usual_ms = int(self.waits.quantile(0.95) or UNKNOWN_MS)
         call = persona.for_call(start.caller, start.called, start.metadata)
-        if self.voice_model is not None:
-            # What was "auto" is written down as it was: the rules and a replay go by it.
-            call = replace(call, turns=call.turns.model_copy(update={"second_stage": "on"}))
         persona = replace(persona, call=replace(call, usual_wait_ms=usual_ms))
         call_id, token = secrets.token_hex(8), secrets.token_urlsafe(24)
         path = Path(self.settings.store.data_dir) / "journals" / f"{call_id}.jsonl"
