@@ -17,6 +17,7 @@ from voicegw.carriers.base import Carrier, Message
 from voicegw.errors import CarrierError
 from voicegw.server.arrival import Arrival
 from voicegw.server.gateway import Gateway
+from voicegw.server.short_way import BINARY, whole_message, wire_bytes
 
 log = logging.getLogger(__name__)
 # websockets logs every message with its content at DEBUG, and every URL: none of that may enter a log.
@@ -31,6 +32,8 @@ CLOSE_S = 5.0
 FLOOD_CLOSE_S = 1.0
 # Messages are counted over this long: a network that stalls delivers some seconds at once.
 BURST_S = 10.0
+# More bytes than ever come.
+ALL = 1 << 62
 
 
 class WebSocketLine(asyncio.Protocol):
@@ -45,6 +48,9 @@ class WebSocketLine(asyncio.Protocol):
         self._carrier: Carrier | None = None
         self._parts: list[bytes] = []  # of a fragmented message
         self._part_opcode = Opcode.BINARY
+        # Of what the parser was given, what has not come back as a frame yet. The handshake is no frame.
+        self._unparsed = 0
+        self._at_border = False  # the next byte begins a message
         self._closing = False
         self._flushes = False  # at the end of this turn of the loop
         self._timer: asyncio.TimerHandle | None = None
@@ -65,13 +71,27 @@ class WebSocketLine(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; whole messages go on at once."""
-        self._ws.receive_data(data)
         self._heard_at = self._loop.time()
+        if not self._at_border or (message := whole_message(data)) is None:
+            self._parse(data)
+        elif data[0] == BINARY:
+            # Nearly every read: 20 ms of audio.
+            self._take_message(message)
+        else:
+            self._take_text(message)
+
+    def _parse(self, data: bytes) -> None:
+        self._ws.receive_data(data)
+        self._unparsed += len(data)
         for event in self._ws.events_received():
             if isinstance(event, Frame):
+                self._unparsed -= wire_bytes(event)
                 self._take_frame(event)
             else:
+                # Where a client sends more before it was answered, the parser keeps all the rest to itself.
+                self._unparsed = 0 if data.endswith(b"\r\n\r\n") else ALL
                 self._take_handshake(event)
+        self._at_border = not self._unparsed and not self._parts and self._ws.state is State.OPEN
         self._flush()
 
     def eof_received(self) -> bool:
@@ -107,7 +127,6 @@ class WebSocketLine(asyncio.Protocol):
     def _take_frame(self, frame: Frame) -> None:
         opcode = frame.opcode
         if frame.fin and opcode is Opcode.BINARY:
-            # Nearly every frame: 20 ms of audio.
             self._take_message(bytes(frame.data))
         elif frame.fin and opcode is Opcode.TEXT:
             self._take_text(frame.data)
