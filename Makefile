@@ -1,8 +1,10 @@
 # make demo         set up and play a sample call (ONCE=1: end after it)
 # make test         set up, check style and types, run the tests (REQUIRE_ALL=1: no test may be skipped)
+#                   (JOBS=1: all in one process)
 # make bench        measure (docs/performance.md)
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= 3
 BIN := $(VENV)/bin
 
 .PHONY: demo test style types bench clean
@@ -10,8 +12,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.demo
 	$(BIN)/voicegw demo $(if $(ONCE),--once)
 
+# A file of tests after the other on each core: many wait for calls in real time.
 test: style types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 style: $(VENV)/.dev
 	$(BIN)/ruff check .

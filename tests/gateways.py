@@ -17,6 +17,10 @@ from voicegw.rehearsal.script import Script
 from voicegw.server.front import GatewayServer, make_gateway, make_server
 from voicegw.server.gateway import Gateway
 
+# Speech three times as fast as a person's: a call over a real socket takes its time. What is faster than 100
+# letters a second is taken for cut short.
+SWIFT_MS_PER_CHAR = 20.0
+
 
 def settings_for(folder: Path, **overrides: str) -> Settings:
     """Settings that name no real provider and keep everything in `folder`."""
@@ -68,7 +72,7 @@ def kept_gateway(
 async def _running(
     folder: Path, script: Script | None, overrides: dict[str, str], *, keep: bool
 ) -> AsyncIterator[Running]:
-    provider = ScriptedProvider(script)
+    provider = ScriptedProvider(script or Script(ms_per_char=SWIFT_MS_PER_CHAR))
     async with serving(settings_for(folder, **overrides), provider, keep=keep) as server:
         yield Running(server.config.app.state.gateway, server, provider)  # type: ignore[union-attr]
 

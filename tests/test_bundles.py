@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import soundfile
-from gateways import Running, caller, kept_gateway
+from gateways import SWIFT_MS_PER_CHAR, Running, caller, kept_gateway
 from test_calls_command import typed
 from test_records import delivered
 from typer.testing import CliRunner
@@ -19,24 +20,46 @@ from voicegw.replay.sample import read_sample
 from voicegw.store.bundle import Bundles
 
 SAMPLES = Path(__file__).parent.parent / "samples"
-SCRIPT = Script(stt=("go forward ten meters",), llm=("I am going forward now.",), first_token_ms=100)
+SCRIPT = Script(
+    stt=("go forward ten meters",),
+    llm=("I am going forward now.",),
+    first_token_ms=100,
+    ms_per_char=SWIFT_MS_PER_CHAR,
+)
 
 
-async def spoken_call(running: Running) -> Path:
-    """A spoken command and its answer; returns the call's bundle."""
+async def spoken_call(running: Running) -> None:
+    """A spoken command and its answer."""
     await replay_live(read_sample(SAMPLES / "human-command.yaml"), running.url)
     await delivered(running.gateway.keeping, 1)
     # What is kept is whole when the process has let go of the call.
     await running.gateway.drain()
-    assert running.gateway.keeping is not None
-    (bundle,) = (running.gateway.keeping.data / "bundles").iterdir()
-    return bundle
 
 
-async def test_a_bundle_has_all_of_a_call_and_no_secret(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def one_call(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a gateway after a call that was kept; it takes the call's nine seconds to make."""
+    folder = tmp_path_factory.mktemp("kept")
+
+    async def call() -> None:
+        settings = {"store__bundles": "true", "tts__api_key": "tts-secret"}
+        async with kept_gateway(folder, SCRIPT, **settings) as running:
+            await spoken_call(running)
+
+    asyncio.run(call())
+    return folder
+
+
+@pytest.fixture
+def bundle(one_call: Path, tmp_path: Path) -> Path:
+    """The bundle of that call, in a data folder of the test's own."""
+    shutil.copytree(one_call, tmp_path, dirs_exist_ok=True)
+    (found,) = (tmp_path / "bundles").iterdir()
+    return found
+
+
+def test_a_bundle_has_all_of_a_call_and_no_secret(bundle: Path) -> None:
     """One folder to send to whoever looks into a call."""
-    async with kept_gateway(tmp_path, SCRIPT, store__bundles="true", tts__api_key="tts-secret") as running:
-        bundle = await spoken_call(running)
     names = {path.name for path in bundle.iterdir()}
     assert names == {"bundle.json", "recording.flac", "journal.jsonl", "commands.txt", "cassette.jsonl"}
     about = json.loads((bundle / "bundle.json").read_text("utf-8"))
@@ -54,8 +77,7 @@ async def test_a_bundle_has_all_of_a_call_and_no_secret(tmp_path: Path) -> None:
 async def test_no_bundle_is_kept_unless_it_is_asked_for(tmp_path: Path) -> None:
     """Callers' words on a disk are a decision."""
     async with kept_gateway(tmp_path, SCRIPT) as running:
-        await replay_live(read_sample(SAMPLES / "human-command.yaml"), running.url)
-        await delivered(running.gateway.keeping, 1)
+        await spoken_call(running)
     assert not (tmp_path / "bundles").exists()
     (journal,) = (tmp_path / "journals").glob("*.jsonl")
     assert b'{"c":' not in journal.read_bytes()
@@ -90,14 +112,12 @@ def test_a_bundle_that_cannot_be_written_is_told_and_hurts_nobody(
     assert "is not whole" in caplog.text
 
 
-async def test_who_is_forgotten_leaves_no_bundle(tmp_path: Path) -> None:
+def test_who_is_forgotten_leaves_no_bundle(bundle: Path, tmp_path: Path) -> None:
     """A right to be forgotten that leaves the recording is none."""
-    async with kept_gateway(tmp_path, SCRIPT, store__bundles="true") as running:
-        bundle = await spoken_call(running)
     caller = "sample:human-command"
     head = (bundle / "journal.jsonl").read_text("utf-8")
     assert caller in head
-    out = await asyncio.to_thread(typed, tmp_path, "forget", caller, "--yes")
+    out = typed(tmp_path, "forget", caller, "--yes")
     assert "1 calls removed" in out
     assert not bundle.exists()
 
@@ -108,14 +128,8 @@ def replayed(*arguments: str, exit_code: int = 0) -> str:
     return result.stdout
 
 
-async def kept_call(folder: Path) -> Path:
-    async with kept_gateway(folder, SCRIPT, store__bundles="true") as running:
-        return await spoken_call(running)
-
-
-def test_a_bundle_is_replayed_as_it_is(tmp_path: Path) -> None:
+def test_a_bundle_is_replayed_as_it_is(bundle: Path, tmp_path: Path) -> None:
     """A call of last night, in this version, with the answers of last night: the same call."""
-    bundle = asyncio.run(kept_call(tmp_path))
     (line,) = replayed(str(bundle), "--json").splitlines()[:1]
     result = json.loads(line)
     assert result["sample"] == bundle.name
@@ -133,9 +147,8 @@ def test_a_bundle_is_replayed_as_it_is(tmp_path: Path) -> None:
     assert "gap_ms" in out
 
 
-def test_a_bundle_whose_rules_decide_otherwise_now_shows_where(tmp_path: Path) -> None:
+def test_a_bundle_whose_rules_decide_otherwise_now_shows_where(bundle: Path) -> None:
     """Commands that nobody gave then stand in the result with what came before them."""
-    bundle = asyncio.run(kept_call(tmp_path))
     commands = bundle / "commands.txt"
     commands.write_text(commands.read_text("utf-8").replace("going forward", "going back", 1), "utf-8")
     out = replayed(str(bundle), exit_code=1)
@@ -157,7 +170,11 @@ def test_a_bundle_whose_rules_decide_otherwise_now_shows_where(tmp_path: Path) -
 def test_tools_give_what_they_gave_and_do_not_run_again(tmp_path: Path) -> None:
     """Whoever replays a call must not cancel somebody's order a second time."""
     calls = (ToolCall("get_order_status", '{"order_id": "DH123456"}'),)
-    script = Script(llm=(ScriptedReply(tool_calls=calls), "It is on its way."), first_token_ms=50)
+    script = Script(
+        llm=(ScriptedReply(tool_calls=calls), "It is on its way."),
+        first_token_ms=50,
+        ms_per_char=SWIFT_MS_PER_CHAR,
+    )
 
     async def call() -> Path:
         async with kept_gateway(
@@ -191,9 +208,8 @@ def test_tools_give_what_they_gave_and_do_not_run_again(tmp_path: Path) -> None:
     assert [c["what"] for c in result["checks"] if not c["ok"]] == ["the same commands"]
 
 
-def test_a_sample_drafted_from_a_bundle_has_its_cassette_and_passes(tmp_path: Path) -> None:
+def test_a_sample_drafted_from_a_bundle_has_its_cassette_and_passes(bundle: Path, tmp_path: Path) -> None:
     """From a bad night to a sample that stays: no provider is asked for it."""
-    bundle = asyncio.run(kept_call(tmp_path))
     drafts = tmp_path / "drafts"
     out = replayed(str(drafts), "--from-call", bundle.name, "--set", f"store.data_dir={tmp_path}")
     assert "with 1 turns" in out
@@ -201,9 +217,8 @@ def test_a_sample_drafted_from_a_bundle_has_its_cassette_and_passes(tmp_path: Pa
     assert "1 calls" in replayed(str(drafts))
 
 
-def test_a_folder_that_is_no_whole_bundle_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_whole_bundle_is_told(bundle: Path) -> None:
     """A copy that lost its recording on the way."""
-    bundle = asyncio.run(kept_call(tmp_path))
     (bundle / "recording.flac").unlink()
     with pytest.raises(ConfigError, match=r"no whole bundle: recording\.flac is missing"):
         replayed(str(bundle))
@@ -220,7 +235,12 @@ async def test_nothing_that_is_said_to_a_sensitive_question_is_in_a_bundle(tmp_p
         "sensitive = true\n",
         "utf-8",
     )
-    script = Script(stt=("seven three nine one",), llm=("Thank you very much.",), first_token_ms=50)
+    script = Script(
+        stt=("seven three nine one",),
+        llm=("Thank you very much.",),
+        first_token_ms=50,
+        ms_per_char=SWIFT_MS_PER_CHAR,
+    )
     settings = {"store__bundles": "true", "persona__folders": str(persona.parent), "persona__default": "bank"}
     sample = read_sample(SAMPLES / "human-command.yaml")
     sample = sample.model_copy(update={"file": sample.file.model_copy(update={"persona": "bank"})})

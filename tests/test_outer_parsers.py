@@ -347,7 +347,7 @@ def test_nothing_that_is_posted_is_an_error_of_the_gateway(loop: asyncio.Runner,
 
 def test_no_photo_ends_its_call(loop: asyncio.Runner, tmp_path: Path) -> None:
     """Bytes that are no picture, or half of one, by the one-time link."""
-    running, close = gateway_on(loop, tmp_path, Script(llm=asks_for_photo, ms_per_char=2))
+    running, close = gateway_on(loop, tmp_path, Script(llm=asks_for_photo, ms_per_char=12))
     context = caller(running.url)
 
     async def begin() -> str:

@@ -63,7 +63,7 @@ def answers_and_sums_up(messages: list[dict[str, Any]]) -> ScriptedReply:
 async def test_what_leaves_the_window_is_summarised_beside_the_call(tmp_path: Path) -> None:
     """The model forgets no order number, and no answer waits for the summary."""
     window = "\n[history]\nexchanges = 1\nsummarise = true\n"
-    script = Script(llm=answers_and_sums_up, ms_per_char=2)
+    script = Script(llm=answers_and_sums_up, ms_per_char=12)
     async with (
         running_gateway(tmp_path, script, **write(tmp_path, window)) as running,
         caller(running.url) as someone,
@@ -115,7 +115,7 @@ async def test_the_window_has_a_limit_in_tokens(tmp_path: Path) -> None:
     """A caller who tells a long story must not make each request of the call a long one."""
     window = "\n[history]\nexchanges = 20\ntokens = 200\n"
     async with (
-        running_gateway(tmp_path, Script(llm=("Dạ.",), ms_per_char=2), **write(tmp_path, window)) as running,
+        running_gateway(tmp_path, Script(llm=("Dạ.",), ms_per_char=12), **write(tmp_path, window)) as running,
         caller(running.url) as someone,
     ):
         await someone.send("start", persona="mine")
@@ -190,7 +190,7 @@ async def test_voice_speed_and_model_settings_reach_the_requests(tmp_path: Path)
     )
     path.write_text(text, encoding="utf-8")
     async with (
-        running_gateway(tmp_path, Script(llm=("Dạ vâng ạ.",), ms_per_char=2), **found) as running,
+        running_gateway(tmp_path, Script(llm=("Dạ vâng ạ.",), ms_per_char=12), **found) as running,
         caller(running.url) as someone,
     ):
         await someone.send("start", persona="mine")

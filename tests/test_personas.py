@@ -106,7 +106,7 @@ async def test_the_model_gets_the_day_that_a_tool_s_parameter_asks_for(tmp_path:
     text = FILE + '\n[tools]\nuse = ["reschedule_delivery"]\n'
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
     assert [slot.name for slot in load(tmp_path, text).call.slots] == ["card", "day"]
-    script = Script(llm=("Anh chị muốn nhận ngày nào ạ?", "Dạ."), ms_per_char=2)
+    script = Script(llm=("Anh chị muốn nhận ngày nào ạ?", "Dạ."), ms_per_char=12)
     async with (
         running_gateway(tmp_path, script, persona__folders=str(tmp_path)) as running,
         caller(running.url) as someone,
@@ -138,7 +138,7 @@ async def test_the_model_that_a_persona_names_is_asked(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
     assert load(tmp_path, text, llm__model="tiny").model == ""
     fallback = '[{"base_url": "http://other.test/v1", "api_key": "k", "model": "other-model"}]'
-    script = Script(llm=("Dạ.",), ms_per_char=2)
+    script = Script(llm=("Dạ.",), ms_per_char=12)
     async with (
         running_gateway(tmp_path, script, persona__folders=str(tmp_path), llm__fallbacks=fallback) as running,
         caller(running.url) as someone,
@@ -158,7 +158,7 @@ async def test_the_model_that_a_persona_names_is_asked(tmp_path: Path) -> None:
 async def test_a_sensitive_answer_is_nowhere_but_in_the_tool(tmp_path: Path) -> None:
     """Not in the transcript, the model's request or the journal; by voice, text or key."""
     (tmp_path / "mine.toml").write_text(FILE, encoding="utf-8")
-    script = Script(llm=("What is your card number?", "Thank you."), ms_per_char=2)
+    script = Script(llm=("What is your card number?", "Thank you."), ms_per_char=12)
     async with (
         running_gateway(tmp_path, script, persona__folders=str(tmp_path)) as running,
         caller(running.url) as someone,
@@ -186,7 +186,7 @@ async def test_what_is_said_in_answer_to_a_sensitive_question_is_not_recorded(tm
         return np.full(FRAME_SAMPLES, level, "<i2").tobytes()
 
     (tmp_path / "mine.toml").write_text(FILE, encoding="utf-8")
-    script = Script(llm=("What is your card number?", "Thank you."), ms_per_char=2)
+    script = Script(llm=("What is your card number?", "Thank you."), ms_per_char=12)
     async with (
         kept_gateway(tmp_path / "data", script, persona__folders=str(tmp_path)) as running,
         caller(running.url) as someone,

@@ -15,7 +15,7 @@ from PIL import Image
 from voicegw.agents.personas import BUILT_IN
 from voicegw.rehearsal.script import Script, ScriptedReply, ToolCall
 
-SCRIPT = Script(llm=("A laptop.",), ms_per_char=2)
+SCRIPT = Script(llm=("A laptop.",), ms_per_char=12)
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (1600, 900), colour: str = "navy") -> bytes:
@@ -153,7 +153,7 @@ def asks_for_photo(messages: list[dict[str, Any]]) -> ScriptedReply:
 
 async def test_a_link_takes_one_photo(tmp_path: Path) -> None:
     """The agent gives it out; a bad photo may be sent again, a second good one not."""
-    script = Script(llm=asks_for_photo, ms_per_char=2)
+    script = Script(llm=asks_for_photo, ms_per_char=12)
     async with (
         running_gateway(tmp_path, script) as running,
         caller(running.url) as someone,

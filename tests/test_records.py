@@ -174,7 +174,7 @@ async def test_every_column_of_a_record_is_filled_by_a_call(tmp_path: Path) -> N
     folder = tmp_path / "personas"
     folder.mkdir()
     (folder / "shop.toml").write_text(SHOP)
-    script = Script(llm=shop, ms_per_char=2)
+    script = Script(llm=shop, ms_per_char=12)
     async with kept_gateway(tmp_path, script, persona__folders=str(folder)) as running:
         keeping = running.gateway.keeping
         assert keeping is not None

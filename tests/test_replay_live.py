@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from gateways import kept_gateway, running_gateway, settings_for
+from gateways import SWIFT_MS_PER_CHAR, kept_gateway, running_gateway, settings_for
 
 from voicegw.cli.draft import draft_sample
 from voicegw.cli.journals import replay_journals
@@ -19,7 +19,12 @@ from voicegw.server.front import make_gateway, make_server
 pytest_plugins = ["embedded_server"]
 
 SAMPLES = Path(__file__).parent.parent / "samples"
-SCRIPT = Script(stt=("go forward ten meters",), llm=("I am going forward now.",), first_token_ms=100)
+SCRIPT = Script(
+    stt=("go forward ten meters",),
+    llm=("I am going forward now.",),
+    first_token_ms=100,
+    ms_per_char=SWIFT_MS_PER_CHAR,
+)
 
 
 async def test_a_sample_is_played_to_a_running_gateway(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ async def test_a_webhook_gets_key_secret_and_arguments(
     async with service() as booking:
         booking.go_on.set()
         folder = persona_folder(tmp_path, booking.url, idempotent=False)
-        script = Script(llm=books_once, ms_per_char=2)
+        script = Script(llm=books_once, ms_per_char=12)
         async with (
             running_gateway(tmp_path, script, persona__folders=str(folder)) as running,
             caller(running.url) as someone,
@@ -134,7 +134,7 @@ async def at_the_desk(
         path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
         async with (
             running_gateway(
-                folder, Script(llm=llm, ms_per_char=2), persona__folders=str(personas)
+                folder, Script(llm=llm, ms_per_char=12), persona__folders=str(personas)
             ) as running,
             caller(running.url) as someone,
         ):

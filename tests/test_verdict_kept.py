@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gateways import Running, caller, kept_gateway
+from gateways import SWIFT_MS_PER_CHAR, Running, caller, kept_gateway
 from test_calls_command import typed
 from test_records import delivered
 
@@ -20,7 +20,7 @@ from voicegw.store import records
 from voicegw.verdict.sound import SoundMeter, sound_of
 
 SAMPLES = Path(__file__).parent.parent / "samples"
-QUICK = Script(llm=("It arrives tomorrow.",), first_token_ms=50)
+QUICK = Script(llm=("It arrives tomorrow.",), first_token_ms=50, ms_per_char=SWIFT_MS_PER_CHAR)
 
 
 async def one_call(running: Running) -> list[dict[str, object]]:
