@@ -122,6 +122,29 @@ class Interruption:
 
 
 @dataclass(slots=True)
+class HandOver:
+    """The caller was to be handed over; `status` as the other side was told it last.
+
+    "callback_requested": nobody took over, and the caller is to be called back at the number `target`.
+    """
+
+    at_us: int
+    target: str
+    status: str
+
+
+@dataclass(slots=True)
+class CallerTold:
+    """Who called, as the carrier told it; of what came more than once the latest."""
+
+    external_id: str = ""
+    caller: str = ""
+    called: str = ""
+    language: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Rejected:
     """Voice of the caller that was not taken as a turn."""
 

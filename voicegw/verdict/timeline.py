@@ -14,7 +14,6 @@ so that the records and the other side are told the same.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from voicegw.audio.pcm import samples_to_us
@@ -23,10 +22,13 @@ from voicegw.call import events as e
 from voicegw.call import notices as n
 from voicegw.call.call import Call
 from voicegw.call.settings import CallSettings
+from voicegw.verdict.coming_turn import ComingTurn
 from voicegw.verdict.exchanges import (
     Asked,
+    CallerTold,
     Exchange,
     Failure,
+    HandOver,
     Interruption,
     Rejected,
     RungHeard,
@@ -35,6 +37,7 @@ from voicegw.verdict.exchanges import (
     ToolUse,
     Utterance,
 )
+from voicegw.verdict.sounding import Sounding
 
 # What of `events.Charged` is kept with its exchange.
 _CHARGED = (
@@ -43,34 +46,11 @@ _CHARGED = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class HandOver:
-    """The caller was to be handed over; `status` as the other side was told it last.
-
-    "callback_requested": nobody took over, and the caller is to be called back at the number `target`.
-    """
-
-    at_us: int
-    target: str
-    status: str
-
-
-@dataclass(slots=True)
-class Caller:
-    """Who called, as the carrier told it."""
-
-    external_id: str = ""
-    caller: str = ""
-    called: str = ""
-    language: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
-
-
 class Timeline:
     """One call. Feed it every event in order; read it at any time."""
 
     def __init__(self) -> None:
-        self.call = Caller()
+        self.call = CallerTold()
         self.exchanges: list[Exchange] = [Exchange(0)]
         self.voice: list[Span] = []
         self.keys: list[tuple[int, str]] = []
@@ -83,21 +63,12 @@ class Timeline:
         self.outcome: n.Outcome | None = None  # told once, at the end
         self.last_us = 0
         self._event: e.Event | None = None
-        # Of the turn that is being spoken now: it has no exchange yet.
-        self._utterances: dict[int, Utterance] = {}
-        self._asked: dict[int, Asked] = {}
-        self._costs: list[dict[str, Any]] = []
-        self._failures: list[Failure] = []
+        self._coming = ComingTurn()
+        self._sounding = Sounding()
         # Failures whose consequence is still to be heard.
         self._unheard: list[Failure] = []
         self._wasted: set[int] = set()  # replies that were asked for ahead and not used
-        self._sentences: dict[int, Sentence] = {}
-        self._interruption: Interruption | None = None
-        self._yielded: Interruption | None = None
-        self._turn_from: int | None = None
-        self._reached_us: int | None = None
-        # The newest turn was taken for over, and its answer was dropped before it sounded.
-        self._reopens = False
+        self._interruption: Interruption | None = None  # being decided
 
     @property
     def speech(self) -> list[Span]:
@@ -125,7 +96,7 @@ class Timeline:
     # The caller's side
 
     def _on_started(self, event: e.CallStarted, now: int) -> None:
-        self.call = Caller(
+        self.call = CallerTold(
             event.external_id, event.caller, event.called, event.language, dict(event.metadata)
         )
 
@@ -142,21 +113,21 @@ class Timeline:
         speaks = bool(self.voice) and self.voice[-1].to_us is None
         if event.speaking and not speaks:
             self.voice.append(Span(at_us))
-            if self._turn_from is None:
-                self._turn_from = at_us
+            if self._coming.from_us is None:
+                self._coming.from_us = at_us
         elif not event.speaking and speaks:
             self.voice[-1].to_us = at_us
 
     def _on_sample_reached(self, event: e.SampleReached, now: int) -> None:
-        self._reached_us = now
+        self._coming.reached_us = now
 
     def _on_transcript(self, event: e.Transcript, now: int) -> None:
-        utterance = self._utterances.get(event.utterance_id)
+        utterance = self._coming.utterances.get(event.utterance_id)
         if utterance is not None:
             utterance.done_us, utterance.text, utterance.language = now, event.text, event.language
 
     def _on_transcript_failed(self, event: e.TranscriptFailed, now: int) -> None:
-        utterance = self._utterances.get(event.utterance_id)
+        utterance = self._coming.utterances.get(event.utterance_id)
         if utterance is not None:
             utterance.done_us, utterance.code = now, event.code
 
@@ -182,7 +153,7 @@ class Timeline:
         self.ended_us, self.end_reason = now, event.reason
         if self.voice and self.voice[-1].to_us is None:
             self.voice[-1].to_us = now
-        self._cut_sentences(now)
+        self._sounding.cut(now)
 
     # The agent's side
 
@@ -205,7 +176,7 @@ class Timeline:
             asked.done_us, asked.code = now, event.code
 
     def _find_asked(self, reply_id: int) -> Asked | None:
-        found = self._asked.get(reply_id)
+        found = self._coming.asked.get(reply_id)
         if found is not None:
             return found
         return next((a for a in reversed(self.current.asked) if a.reply_id == reply_id), None)
@@ -215,22 +186,16 @@ class Timeline:
             now, event.work, event.number, event.provider, event.code, event.status, event.request_id,
             event.retry_after,
         )  # fmt: skip
-        ahead = self._is_ahead(event.work, event.number)
-        (self._failures if ahead else self.current.failures).append(failure)
+        ahead = self._coming.is_for(event.work, event.number)
+        (self._coming if ahead else self.current).failures.append(failure)
         self._unheard.append(failure)
 
     def _on_charged(self, event: e.Charged, now: int) -> None:
         cost = {name: value for name in _CHARGED if (value := getattr(event, name)) not in (None, 0, False)}
         if event.work == "llm" and event.number in self._wasted:
             cost["wasted"] = True
-        if self._is_ahead(event.work, event.number):
-            self._costs.append(cost)
-        else:
-            self._exchange_of(event.work, event.number).costs.append(cost)
-
-    def _is_ahead(self, work: str, number: int) -> bool:
-        """True for a request of the turn that is being spoken now."""
-        return (work == "stt" and number in self._utterances) or (work == "llm" and number in self._asked)
+        ahead = self._coming.is_for(event.work, event.number)
+        (self._coming if ahead else self._exchange_of(event.work, event.number)).costs.append(cost)
 
     def _exchange_of(self, work: str, number: int) -> Exchange:
         for exchange in reversed(self.exchanges[-3:]):
@@ -253,63 +218,38 @@ class Timeline:
                     return
 
     def _on_speech_arrived(self, event: e.SpeechArrived, now: int) -> None:
-        sentence = self._sentences.get(event.speech_id)
-        if sentence is not None:
-            if sentence.first_audio_us is None:
-                sentence.first_audio_us = now
-            sentence.samples = max(sentence.samples, event.samples)
+        self._sounding.arrived(event.speech_id, event.samples, now)
 
     def _on_speech_failed(self, event: e.SpeechFailed, now: int) -> None:
-        sentence = self._sentences.get(event.speech_id)
-        if sentence is not None:
-            sentence.code = event.code
+        self._sounding.failed(event.speech_id, event.code)
 
     def _on_speech_began(self, event: e.SpeechBegan, now: int) -> None:
-        sentence = self._sentences.get(event.speech_id)
-        if sentence is None:
-            return
-        if sentence.began_us is None:
-            sentence.began_us = now
-        if self.current.sounded_us is None:
+        if self._sounding.began(event.speech_id, now) and self.current.sounded_us is None:
             self.current.sounded_us = now
 
     def _on_played(self, event: e.Played, now: int) -> None:
-        sentence = self._sentences.get(event.speech_id)
-        if sentence is not None:
-            sentence.played = max(sentence.played, event.samples)
-            if event.done:
-                sentence.ended_us = now
-                del self._sentences[event.speech_id]
+        self._sounding.played(event.speech_id, event.samples, now, done=event.done)
 
     def _on_stand_in(self, event: e.StandIn, now: int) -> None:
-        sentence = self._sentences.get(event.speech_id)
-        if sentence is not None:
-            sentence.text = event.text
-
-    def _cut_sentences(self, now: int) -> None:
-        for sentence in self._sentences.values():
-            sentence.cut = True
-            if sentence.began_us is not None:
-                sentence.ended_us = now
-        self._sentences.clear()
+        self._sounding.stood_in(event.speech_id, event.text)
 
     # What the call decided
 
     def _transcribe(self, command: c.Transcribe, now: int) -> None:
-        self._utterances[command.utterance_id] = Utterance(
+        self._coming.utterances[command.utterance_id] = Utterance(
             command.utterance_id, command.from_sample, command.to_sample, now
         )
 
     def _cancel_transcribe(self, command: c.CancelTranscribe, now: int) -> None:
-        utterance = self._utterances.get(command.utterance_id)
+        utterance = self._coming.utterances.get(command.utterance_id)
         if utterance is not None:
             utterance.cancelled = True
 
     def _ask(self, command: c.Ask, now: int) -> None:
         asked = Asked(command.reply_id, now)
-        if self._utterances:
+        if self._coming.utterances:
             # The turn is not committed: asked ahead.
-            self._asked[command.reply_id] = asked
+            self._coming.asked[command.reply_id] = asked
         else:
             self.current.asked.append(asked)
 
@@ -317,7 +257,7 @@ class Timeline:
         asked = self._find_asked(command.reply_id)
         if asked is not None:
             asked.cancelled = True
-            self._reopens = self._reopens or self._unanswered
+            self._coming.reopens |= self._unanswered
 
     @property
     def _unanswered(self) -> bool:
@@ -331,7 +271,7 @@ class Timeline:
     def _speak(self, command: c.Speak | c.PlayClip, now: int) -> None:
         clip = isinstance(command, c.PlayClip)
         sentence = Sentence(command.speech_id, command.text, clip, now)
-        self._sentences[command.speech_id] = sentence
+        self._sounding.add(sentence)
         exchange = self.current
         exchange.sentences.append(sentence)
         if exchange.first_sentence_us is None and exchange.asked and not clip:
@@ -346,14 +286,11 @@ class Timeline:
         self._settle("kept", now)
 
     def _clear(self, command: c.ClearSpeech, now: int) -> None:
-        self._reopens = self._reopens or self._unanswered
+        self._coming.reopens |= self._unanswered
         if self._interruption is not None:
-            self._yielded = self._interruption
+            self._coming.yielded = self._interruption
         self._settle("yielded", now)
-        kept = self._sentences.pop(command.keep, None)
-        self._cut_sentences(now)
-        if kept is not None:
-            self._sentences[command.keep] = kept
+        self._sounding.cut(now, keep=command.keep)
 
     def _settle(self, outcome: Any, now: int) -> None:
         if self._interruption is not None:
@@ -376,58 +313,42 @@ class Timeline:
             self._turn_taken(notice, now)
         elif notice.status == "rejected":
             self.current.rejected.append(Rejected(now, notice.reason, notice.text))
-            if self._yielded is not None:
-                self._yielded.false = True
+            if self._coming.yielded is not None:
+                self._coming.yielded.false = True
             self._end_turn()
 
     def _turn_taken(self, notice: n.Transcript, now: int) -> None:
         """The caller's turn is over: a new exchange begins, or the newest one goes on."""
-        exchange = self.current
-        if self._reopens and notice.source == "voice":
+        exchange, coming = self.current, self._coming
+        if coming.reopens and notice.source == "voice":
             exchange.reopened += 1
             exchange.text = notice.text
             exchange.first_sentence_us = exchange.sounded_us = None
         else:
             exchange = Exchange(len(self.exchanges), notice.source, notice.text)
             self.exchanges.append(exchange)
-            exchange.voice_us = self._turn_from if notice.source == "voice" else None
+            exchange.voice_us = coming.from_us if notice.source == "voice" else None
         exchange.last_word_us = exchange.turn_over_us = exchange.transcribed_us = now
         if notice.source == "voice":
             if self.voice and self.voice[-1].to_us is not None:
                 exchange.last_word_us = self.voice[-1].to_us
-            if self._reached_us is not None:
-                exchange.turn_over_us = max(exchange.last_word_us, self._reached_us)
-            exchange.utterances += self._utterances.values()
-            exchange.asked += self._asked.values()
-        self._mark_superseded()
+            if coming.reached_us is not None:
+                exchange.turn_over_us = max(exchange.last_word_us, coming.reached_us)
+            exchange.utterances += coming.utterances.values()
+            exchange.asked += coming.asked.values()
+        coming.mark_superseded()
         self._end_turn()
-
-    def _mark_superseded(self) -> None:
-        """The speculative transcripts of pauses behind which the caller went on were paid for nothing."""
-        turn = list(self._utterances.values())
-        for cost in self._costs:
-            of = self._utterances.get(cost.get("number", 0)) if cost["work"] == "stt" else None
-            if of is not None and any(
-                u.from_sample <= of.from_sample and u.to_sample > of.to_sample for u in turn
-            ):
-                cost["wasted"] = True
 
     def _told_draft(self, notice: n.Draft, now: int) -> None:
         if notice.outcome != "wasted":
             return
         self._wasted.add(notice.reply_id)
-        for cost in self._costs:
-            if cost["work"] == "llm" and cost.get("number") == notice.reply_id:
-                cost["wasted"] = True
+        self._coming.mark_wasted(notice.reply_id)
 
     def _end_turn(self) -> None:
-        self.current.costs += self._costs
-        self.current.failures += self._failures
-        self._costs, self._failures = [], []
-        self._utterances.clear()
-        self._asked.clear()
-        self._turn_from = self._yielded = self._reached_us = None
-        self._reopens = False
+        self.current.costs += self._coming.costs
+        self.current.failures += self._coming.failures
+        self._coming = ComingTurn()
 
     def _told_latency(self, notice: n.Latency, now: int) -> None:
         """The call's own account of the gap is the exact one."""
@@ -438,9 +359,7 @@ class Timeline:
 
     def _told_sentence(self, notice: n.ReplyText, now: int) -> None:
         exchange = self.current
-        sentence = self._sentences.get(notice.speech_id)
-        if sentence is not None:
-            sentence.reply_id, sentence.kind = notice.reply_id, notice.kind
+        self._sounding.told(notice.speech_id, notice.reply_id, notice.kind)
         if notice.kind == "reply" and exchange.began_us is None:
             exchange.began_us = now
         if notice.kind == "reply":
