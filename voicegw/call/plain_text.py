@@ -13,6 +13,8 @@ import re
 import unicodedata
 from typing import Final
 
+from voicegw.call.char_kinds import CharKinds
+
 # Takes back a space that was already handed on: an emoji stood between a word and its full stop ("vâng 😊.").
 # No other control character ever leaves this module, so it cannot be mistaken for text.
 UNSPACE = "\b"
@@ -102,17 +104,7 @@ def _kind_of(char: str) -> int:
     return _ORDINARY
 
 
-class _Kinds(dict[str, int]):
-    """Kinds looked up once per character; bounded, because a text may hold any of a million characters."""
-
-    def __missing__(self, char: str) -> int:
-        kind = _kind_of(char)
-        if len(self) < 4096:
-            self[char] = kind
-        return kind
-
-
-_KINDS = _Kinds()
+_KINDS = CharKinds(_kind_of)
 
 
 class PlainText:

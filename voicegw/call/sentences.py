@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Final
 
 from voicegw.call.abbreviations import STREETS, sentence_words
+from voicegw.call.char_kinds import CharKinds
 from voicegw.call.plain_text import UNSPACE, PlainText
 
 # The first piece may end at a clause mark from this many words on: about a second of speech, which covers
@@ -77,17 +78,7 @@ def _kind_of(char: str) -> int:
     return _MARK if unicodedata.category(char).startswith("M") else _OTHER
 
 
-class _Kinds(dict[str, int]):
-    """Kinds looked up once per character; bounded, because a text may hold any of a million characters."""
-
-    def __missing__(self, char: str) -> int:
-        kind = _kind_of(char)
-        if len(self) < 4096:
-            self[char] = kind
-        return kind
-
-
-_KINDS = _Kinds()
+_KINDS = CharKinds(_kind_of)
 
 
 # What has to be seen before a possible end is decided.

@@ -8,16 +8,12 @@ month first, and day first for `en-GB` and the other tags that are not American.
 import re
 from typing import Final
 
-from voicegw.call.spelling import grouped, spell
-from voicegw.call.spoken_numbers import cardinal, digit_by_digit, letter, ordinal, year
+from voicegw.call.spoken_common import END, FREE, KEYPAD, MAIL, MINUS, SPACED_CODE, URL, Common, before
+from voicegw.call.spoken_numbers import cardinal, digit_by_digit, ordinal, year
 from voicegw.call.spoken_rule import Match, Rule, Say, fixed, rule, word_set
 
 # 1,234,567.5 · 12.5 · 12, and with thousands in full stops where there are two of them: 1.234.567
 NUMBER: Final = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3}){2,}|\d+(?:\.\d+)?"
-FREE: Final = r"(?<!\w)(?<!\d[.,])"
-# A sign, not the dash of a range.
-MINUS: Final = r"(?P<minus>(?<!\d )(?<![\w)])[-−])?"
-END: Final = r"(?![\w])(?![.,]\d)"
 
 _MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
@@ -99,9 +95,8 @@ _READ: Final = word_set("RAM SIM VIP NASA LED OLED PIN ASAP")
 def rules(language: str) -> list[Rule]:
     """Return the rules of a tag (`en`, `en-US`, `en-GB`, ...), in their order."""
     day_first = language.lower() not in ("en", "en-us")
-
-    def whole(digits: str) -> str:
-        return cardinal(int(digits), language)
+    common = Common(language, lambda word: len(word) <= 3 and not re.search("[aeiouy]", word.lower()))
+    whole, digits = common.whole, common.digits
 
     def number(text: str) -> str:
         if re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}", text):
@@ -112,41 +107,6 @@ def rules(language: str) -> list[Rule]:
 
     def is_one(text: str) -> bool:
         return text == "1"
-
-    def digits(text: str) -> str:
-        groups = re.findall(r"\d+", text)
-        if len(groups) == 1:
-            groups = grouped(groups[0])
-        return ", ".join(digit_by_digit(group, language) for group in groups)
-
-    def before(match: Match) -> str:
-        return match.string[max(0, match.start() - 40) : match.start()]
-
-    # Addresses
-
-    def label(text: str) -> str:
-        parts: list[str] = []
-        for part in re.findall(r"[^\W\d_]+|\d+|[._@/-]", text):
-            if part.isdecimal():
-                parts.append(digit_by_digit(part, language))
-            elif not part[0].isalpha():
-                parts.append(spell(part, language))
-            elif len(part) <= 3 and not re.search("[aeiouy]", part.lower()):
-                parts.append(" ".join(letter(char, language) for char in part))
-            else:
-                parts.append(part)
-        return " ".join(parts)
-
-    def mail(match: Match) -> str:
-        return label(match[0])
-
-    def url(match: Match) -> str:
-        # Nobody can write a query down by ear.
-        text = re.sub(r"^https?://(?:www\.)?|^www\.", "", match[0])
-        return label(re.split(r"[?#]", text)[0].rstrip("/"))
-
-    def keypad(match: Match) -> str:
-        return spell(match[0], language).replace(",", "")
 
     # Dates and times
 
@@ -313,25 +273,7 @@ def rules(language: str) -> list[Rule]:
             return year(int(text), language)
         return sign + whole(text)
 
-    def glued(match: Match) -> str:
-        text = match[0]
-        return digits(text) if len(text) >= 7 or (text[0] == "0" and len(text) > 1) else whole(text)
-
     # Codes and short forms
-
-    def code(match: Match) -> str:
-        words: list[str] = []
-        for part in re.findall(r"[^\W\d_]+|\d+", match[0]):
-            if part.isdecimal():
-                short = len(part) <= 2 and part[0] != "0"
-                words.append(whole(part) if short else digits(part))
-            elif (len(part) >= 4 and re.search("[AEIOUY]", part.upper())) or (
-                len(part) > 1 and not part.isupper()
-            ):
-                words.append(part.lower() if part.isupper() else part)
-            else:
-                words.append(" ".join(letter(char, language) for char in part))
-        return ", ".join([words[0], " ".join(words[1:])]) if "," in words[-1] else " ".join(words)
 
     def model(match: Match) -> str:
         name = match["name"] if match["name"] in _READ else " ".join(match["name"])
@@ -357,15 +299,15 @@ def rules(language: str) -> list[Rule]:
 
     half = r"(?P<half>\s?[ap]\.m\.|\s?[ap]m(?!\w)|\s?[AP]\.M\.|\s?[AP]M(?!\w))"
     return [
-        rule("w", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", mail),
-        rule("w", r"(?:https?://|www\.)[^\s,;!)\]»”\"]*[^\s.,;:!)\]»”\"?]", url),
+        rule("w", MAIL, common.address),
+        rule("w", URL, common.url),
         rule(
             "w",
             r"(?<![\w@.])[a-zA-Z][\w-]*(?:\.[a-z][\w-]*)*\.(?:com|net|org|edu|gov|io|info|shop|store|ai|vn|co\.uk)"
             r"(?:/[\w/-]*)?(?![\w@])",
-            url,
+            common.url,
         ),
-        rule("s", r"\*\d{1,8}(?:\*\d{1,12})*#", keypad),
+        rule("s", KEYPAD, common.keypad),
         # Dates
         rule("d", rf"{FREE}(?P<y>\d{{4}})-(?P<mo>\d{{1,2}})-(?P<d>\d{{1,2}}){END}", iso_date),
         rule(
@@ -394,7 +336,7 @@ def rules(language: str) -> list[Rule]:
         rule("s", r"(?<!\w)\(\d{3}\)\s?\d{3}[\s.-]\d{4}(?!\d)", phone),
         rule("d", rf"{FREE}(?:1[\s.-])?\d{{3}}[\s.-]\d{{3}}[\s.-]\d{{4}}(?!\d)", phone),
         rule("d", rf"{FREE}0\d{{2,4}}[\s.-]\d{{3,4}}[\s.-]?\d{{3,4}}(?!\d)", phone),
-        rule("d", rf"{FREE}\d{{2,4}}(?:[ -]\d{{2,4}})+(?!\w)(?![.,]\d)", spaced_code),
+        rule("d", SPACED_CODE, spaced_code),
         # Money
         rule(
             "sw",
@@ -423,7 +365,7 @@ def rules(language: str) -> list[Rule]:
         rule(
             "wd",
             r"(?<![\w.,])(?=[\w-]*\d)(?=[\w-]*[A-Z]|[a-z])[A-Za-z\d]+(?:-[A-Za-z\d]+)*(?!\w)",
-            code,
+            common.code,
         ),
         rule("d", rf"{FREE}(?!\d{{1,3}}(?:\.\d{{3}}){{2,}}{END})\d+(?:\.\d+){{2,}}{END}", version),
         rule("ds", rf"{FREE}{MINUS}(?P<n>{NUMBER})(?!\w)", plain),
@@ -456,7 +398,7 @@ def rules(language: str) -> list[Rule]:
         rule("s", r"@\s?", fixed(" at ")),
         rule("s", r"%", fixed(" percent")),
         # Whatever no other rule knows.
-        rule("d", r"\d+", glued),
+        rule("d", r"\d+", common.glued),
     ]
 
 

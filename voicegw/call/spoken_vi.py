@@ -8,17 +8,13 @@ number.
 import re
 from typing import Final
 
-from voicegw.call.spelling import grouped, spell
+from voicegw.call.spelling import spell
+from voicegw.call.spoken_common import END, FREE, KEYPAD, MAIL, MINUS, SPACED_CODE, URL, Common, before
 from voicegw.call.spoken_numbers import cardinal, digit_by_digit, letter
 from voicegw.call.spoken_rule import Match, Rule, Say, fixed, rule, word_set
 
 # 1.234.567,5 · 1,234,567.5 · 12,5 · 12.5 · 12
 NUMBER: Final = r"\d{1,3}(?:\.\d{3})+(?:,\d+)?|\d{1,3}(?:,\d{3}){2,}(?:\.\d+)?|\d+(?:[.,]\d+)?"
-# A number starts behind none of these, and no letter or digit follows it.
-FREE: Final = r"(?<!\w)(?<!\d[.,])"
-# A sign, not the dash of a range.
-MINUS: Final = r"(?P<minus>(?<!\d )(?<![\w)])[-−])?"
-END: Final = r"(?![\w])(?![.,]\d)"
 
 _UNITS: Final = {
     "kg": "ki lô gam", "g": "gam", "mg": "mi li gam", "km": "ki lô mét", "m": "mét", "cm": "xen ti mét",
@@ -83,18 +79,15 @@ _RATIO_CUE = re.compile(r"(?:tỷ lệ|tỉ lệ|màn|màn hình|khung|khung hì
 _HOUSE_CUE = re.compile(r"(?:số|nhà|hẻm|ngõ|ngách|kiệt|địa chỉ|ở|tại|tới)[\s:]*$", re.IGNORECASE)
 
 
-def _before(match: Match) -> str:
-    return match.string[max(0, match.start() - 40) : match.start()]
-
-
 def rules(language: str) -> list[Rule]:
     """Return the rules of northern (`vi`) or southern (`vi-south`) Vietnamese, in their order."""
     south = "south" in language.lower()
     language = "vi-south" if south else "vi"
     thousand = "ngàn" if south else "nghìn"
-
-    def whole(digits: str) -> str:
-        return cardinal(int(digits), language)
+    common = Common(
+        language, lambda word: len(word) <= 2 and word.lower() not in ("a", "em", "ha", "an", "me")
+    )
+    whole, digits = common.whole, common.digits
 
     def number(text: str, *, thousands: bool = False) -> str:
         """Say a number as `NUMBER` matches it. `thousands`: a lone comma before three digits is none of a
@@ -114,43 +107,6 @@ def rules(language: str) -> list[Rule]:
             words += " phẩy " + (whole(decimals) if short else digit_by_digit(decimals, language))
         return words
 
-    def digits(text: str) -> str:
-        """Say digits one by one, in the groups in which they are written, else in groups of three."""
-        groups = re.findall(r"\d+", text)
-        if len(groups) == 1:
-            groups = grouped(groups[0])
-        return ", ".join(digit_by_digit(group, language) for group in groups)
-
-    # Addresses
-
-    def label(text: str) -> str:
-        """Say a part of an address: words as words, digits one by one, signs by name."""
-        parts: list[str] = []
-        for part in re.findall(r"[^\W\d_]+|\d+|[._@/-]", text):
-            if part.isdecimal():
-                parts.append(digit_by_digit(part, language))
-            elif not part[0].isalpha():
-                parts.append(spell(part, language))
-            elif len(part) <= 2 and part.lower() not in ("a", "em", "ha", "an", "me"):
-                parts.append(" ".join(letter(char, language) for char in part))
-            else:
-                parts.append(part)
-        return " ".join(parts)
-
-    def mail(match: Match) -> str:
-        return label(match[0])
-
-    def url(match: Match) -> str:
-        # Nobody can write a query down by ear.
-        text = re.sub(r"^https?://(?:www\.)?|^www\.", "", match[0])
-        return label(re.split(r"[?#]", text)[0].rstrip("/"))
-
-    def domain(match: Match) -> str | None:
-        return label(match[0])
-
-    def keypad(match: Match) -> str:
-        return spell(match[0], language).replace(",", "")
-
     # Dates and times
 
     def day(text: str) -> str:
@@ -167,9 +123,9 @@ def rules(language: str) -> list[Rule]:
         a, b, c = match["d"], match["mo"], match["y"]
         if not is_date(a, b):
             return None
-        prefix = "" if re.search(r"(?:ngày|mùng|mồng|đến)\s*$", _before(match), re.IGNORECASE) else "ngày "
+        prefix = "" if re.search(r"(?:ngày|mùng|mồng|đến)\s*$", before(match), re.IGNORECASE) else "ngày "
         said = day(a)
-        if re.search(r"(?:mùng|mồng)\s*$", _before(match), re.IGNORECASE):
+        if re.search(r"(?:mùng|mồng)\s*$", before(match), re.IGNORECASE):
             said = whole(a)
         return f"{prefix}{said} {month(b)} năm {whole(_full_year(c))}"
 
@@ -187,18 +143,18 @@ def rules(language: str) -> list[Rule]:
         if not 1 <= int(match["mo"]) <= 12:
             return None
         words = f"{month(match['mo'])} năm {whole(match['y'])}"
-        return words.removeprefix("tháng ") if _before(match).lower().endswith("tháng ") else words
+        return words.removeprefix("tháng ") if before(match).lower().endswith("tháng ") else words
 
     def slashed(match: Match) -> str:
         a, b = match["a"], match["b"]
-        before = _before(match)
-        cue = _DATE_CUE.search(before) is not None
-        if (a, b) in (("24", "7"), ("24", "24")) or (not cue and _HOUSE_CUE.search(before)):
+        context = before(match)
+        cue = _DATE_CUE.search(context) is not None
+        if (a, b) in (("24", "7"), ("24", "24")) or (not cue and _HOUSE_CUE.search(context)):
             return f"{whole(a)} trên {whole(b)}"
         fraction = int(a) < int(b) <= 4 and "0" not in (a[0], b[0])
         if is_date(a, b) and (cue or not fraction):
             # Streets are named after days, without "mùng".
-            plain_day = re.search(r"(?:mùng|mồng|đường|đ\.)\s*$", before, re.IGNORECASE)
+            plain_day = re.search(r"(?:mùng|mồng|đường|đ\.)\s*$", context, re.IGNORECASE)
             said = whole(a) if plain_day else day(a)
             return f"{said} {month(b)}"
         if int(a) < int(b) <= 100:
@@ -216,7 +172,7 @@ def rules(language: str) -> list[Rule]:
 
     def clock(match: Match) -> str | None:
         hours, minutes, seconds = match["h"], match["m"], match["s"]
-        if int(hours) > 24 or (minutes and int(minutes) > 59) or _RATIO_CUE.search(_before(match)):
+        if int(hours) > 24 or (minutes and int(minutes) > 59) or _RATIO_CUE.search(before(match)):
             return None
         words = f"{whole(hours)} giờ"
         if minutes and int(minutes):
@@ -285,7 +241,7 @@ def rules(language: str) -> list[Rule]:
         return " trên ".join(whole(part) for part in match[0].split("/"))
 
     def spaced_code(match: Match) -> str | None:
-        return digits(match[0]) if _CODE_CUE.search(_before(match)) else None
+        return digits(match[0]) if _CODE_CUE.search(before(match)) else None
 
     def road(match: Match) -> str:
         return f"quốc lộ {whole(match['n'])}" + (f" {letter(match['a'], language)}" if match["a"] else "")
@@ -297,7 +253,7 @@ def rules(language: str) -> list[Rule]:
         return "chủ nhật" if re.search(r"\bT\d|[Tt]hứ|nghỉ|mở cửa", match.string) else None
 
     def roman(match: Match) -> str | None:
-        if not _ROMAN_CUE.search(_before(match)):
+        if not _ROMAN_CUE.search(before(match)):
             return None
         words = cardinal(_roman(match["r"]), language)
         return f"{words} năm {whole(match['y'])}" if match["y"] else words
@@ -309,7 +265,7 @@ def rules(language: str) -> list[Rule]:
         return f" mỗi {_UNITS[match['u']] if match['u'] else ''}"
 
     def about(match: Match) -> str:
-        return "" if _before(match).lower().rstrip().endswith("khoảng") else "khoảng "
+        return "" if before(match).lower().rstrip().endswith("khoảng") else "khoảng "
 
     def ranked(match: Match) -> str:
         rank = int(match["n"])
@@ -326,7 +282,7 @@ def rules(language: str) -> list[Rule]:
         sign = "âm " if match["minus"] else ""
         if not text.isdecimal():
             return sign + number(text)
-        cue = len(text) >= 3 and _CODE_CUE.search(_before(match)) is not None
+        cue = len(text) >= 3 and _CODE_CUE.search(before(match)) is not None
         if cue or len(text) >= 7 or (text[0] == "0" and len(text) > 1):
             return digits(text)
         return sign + whole(text)
@@ -334,25 +290,7 @@ def rules(language: str) -> list[Rule]:
     def to(match: Match) -> str:
         return " đến "
 
-    def glued(match: Match) -> str:
-        text = match[0]
-        return digits(text) if len(text) >= 7 or (text[0] == "0" and len(text) > 1) else whole(text)
-
     # Codes and short forms
-
-    def code(match: Match) -> str | None:
-        words: list[str] = []
-        for part in re.findall(r"[^\W\d_]+|\d+", match[0]):
-            if part.isdecimal():
-                short = len(part) <= 2 and part[0] != "0"
-                words.append(whole(part) if short else digits(part))
-            elif (len(part) >= 4 and re.search("[AEIOUY]", part.upper())) or (
-                len(part) > 1 and not part.isupper()
-            ):
-                words.append(part.lower() if part.isupper() else part)
-            else:
-                words.append(" ".join(letter(char, language) for char in part))
-        return ", ".join([words[0], " ".join(words[1:])]) if "," in words[-1] else " ".join(words)
 
     def model(match: Match) -> str | None:
         """RTX 4060: figures of a product, one by one."""
@@ -365,7 +303,7 @@ def rules(language: str) -> list[Rule]:
         if text in _READ:
             return None
         if text in _SPELLED or not re.search("[AEIOUYƯƠÔÊÂĂ]", text):
-            return " ".join(letter(char, language) for char in text)
+            return common.letters(text)
         return None
 
     def acronym(match: Match) -> str | None:
@@ -387,15 +325,15 @@ def rules(language: str) -> list[Rule]:
         return _ABBREVIATED[match[1]] + (":" if match[0].endswith(":") else "")
 
     return [
-        rule("w", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", mail),
-        rule("w", r"(?:https?://|www\.)[^\s,;!)\]»”\"]*[^\s.,;:!)\]»”\"?]", url),
+        rule("w", MAIL, common.address),
+        rule("w", URL, common.url),
         rule(
             "w",
             r"(?<![\w@.])[a-zA-Z][\w-]*(?:\.[a-z][\w-]*)*\.(?:com|vn|net|org|edu|gov|io|info|shop|store|ai)"
             r"(?:/[\w/-]*)?(?![\w@])",
-            domain,
+            common.address,
         ),
-        rule("s", r"\*\d{1,8}(?:\*\d{1,12})*#", keypad),
+        rule("s", KEYPAD, common.keypad),
         rule("d", rf"{FREE}(?P<a>\d{{2}}-?[A-Z]{{1,2}}\d?)[- ](?P<b>\d{{3}}\.?\d{{2}}|\d{{4}}){END}", plate),
         # Dates
         rule("d", rf"{FREE}(?P<y>\d{{4}})-(?P<mo>\d{{1,2}})-(?P<d>\d{{1,2}}){END}", iso_date),
@@ -431,7 +369,7 @@ def rules(language: str) -> list[Rule]:
         rule("ds", rf"{FREE}\(?02\d{{1,2}}\)?(?:[\s.-]?\d){{7,8}}(?!\d)", phone),
         rule("d", rf"{FREE}0[35789](?:[\s.-]?\d){{8}}(?!\d)", phone),
         rule("d", rf"{FREE}1[89]00[\s.]?\d{{2,4}}(?:[\s.]\d{{2,4}})?(?!\d)", phone),
-        rule("d", rf"{FREE}\d{{2,4}}(?:[ -]\d{{2,4}})+(?!\w)(?![.,]\d)", spaced_code),
+        rule("d", SPACED_CODE, spaced_code),
         # Money
         rule("d", rf"{FREE}(?P<n>{NUMBER})\s?{_DONG}(?!\w)", dong),
         rule("s", rf"(?<!\w)(?:₫|VND|VNĐ)\s?(?P<n>{NUMBER}){END}", dong),
@@ -485,7 +423,7 @@ def rules(language: str) -> list[Rule]:
         rule(
             "wd",
             r"(?<![\w.,])(?=[\w-]*\d)(?=[\w-]*[A-ZĐ]|[a-zđ])[A-Za-zĐđ\d]+(?:-[A-Za-zĐđ\d]+)*(?!\w)",
-            code,
+            common.code,
         ),
         rule("d", rf"{FREE}(?!\d{{1,3}}(?:\.\d{{3}})+{END})\d+(?:\.\d+){{2,}}{END}", version),
         rule("ds", rf"{FREE}{MINUS}(?P<n>{NUMBER})(?!\w)", plain),
@@ -506,7 +444,7 @@ def rules(language: str) -> list[Rule]:
         rule("s", r"<=?\s?(?=\d)", fixed(" dưới ")),
         rule("s", r"%", fixed(" phần trăm")),
         # Whatever no other rule knows.
-        rule("d", r"\d+", glued),
+        rule("d", r"\d+", common.glued),
     ]
 
 
