@@ -1,6 +1,6 @@
 # make demo         set up and play a sample call (ONCE=1: end after it)
-# make test         set up, check style and types, run the tests (REQUIRE_ALL=1: no test may be skipped)
-#                   (JOBS=1: all in one process)
+# make test         set up, check style and types, run the tests (REQUIRE_ALL=1: no test may be skipped;
+#                   JOBS=1: one after the other)
 # make bench        measure (docs/performance.md)
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,9 +12,10 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.demo
 	$(BIN)/voicegw demo $(if $(ONCE),--once)
 
-# A file of tests after the other on each core: many wait for calls in real time.
+# Files of tests side by side, as many wait for calls in real time; behind them those that want the machine alone.
 test: style types
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 style: $(VENV)/.dev
 	$(BIN)/ruff check .

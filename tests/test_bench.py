@@ -265,6 +265,7 @@ def test_the_request_policy_is_cheap_on_a_good_request() -> None:
         assert cost.policy_ms < MOST_POLICY_MS
 
 
+@pytest.mark.alone
 @needs_two_cores
 def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
     """Gateway, floor, provider and callers really work together, on the event loop of production."""
@@ -294,6 +295,7 @@ def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
     assert "First token to first sentence at TTS (vi, 47 tokens/s" in console.file.getvalue()
 
 
+@pytest.mark.alone
 def test_a_carriers_calls_are_measured_beside_native_ones(capsys: pytest.CaptureFixture[str]) -> None:
     """What a wire format costs is a figure, not a belief; the callers behind it must really talk and hear."""
     run_carrier_bench("twilio", 3, quick=True, as_json=True)
@@ -306,6 +308,7 @@ def test_a_carriers_calls_are_measured_beside_native_ones(capsys: pytest.Capture
         run_carrier_bench("telegraph", 3)
 
 
+@pytest.mark.alone
 def test_everything_on_is_measured_beside_nothing_kept(capsys: pytest.CaptureFixture[str]) -> None:
     """Calls come and go meanwhile, all are let in by their token, and the metrics are fetched."""
     run_records_bench(6, quick=True, as_json=True)
@@ -317,6 +320,7 @@ def test_everything_on_is_measured_beside_nothing_kept(capsys: pytest.CaptureFix
         assert load["trouble"] == {}
 
 
+@pytest.mark.alone
 def test_calls_are_measured_while_a_client_floods(capsys: pytest.CaptureFixture[str]) -> None:
     """The flood is real, it is cut again and again, and the calls beside it are heard and answered."""
     run_flood_bench(4, quick=True, as_json=True)

@@ -122,9 +122,10 @@ async def test_a_provider_that_ignores_sigterm_is_killed(
         "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         "print('voicegw-embedded listening on http://127.0.0.1:1/v1', flush=True); signal.pause()"
     )
+    before = psutil.Process().children()
     async with embedded_provider(tmp_path / "log", command=(sys.executable, "-c", script)) as provider:
         assert provider.base_url == "http://127.0.0.1:1/v1"
-        (child,) = psutil.Process().children()
+        (child,) = set(psutil.Process().children()) - set(before)
     await asyncio.to_thread(child.wait, 10)
 
 
