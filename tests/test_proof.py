@@ -308,7 +308,10 @@ async def test_a_thousand_clients_that_vanish_leave_nothing(tmp_path: Path) -> N
 
 
 class Flood:
-    """One client that sends 10,000 malformed messages a second, and comes again whenever it is cut."""
+    """One client that sends 10,000 malformed messages a second, and comes again whenever it is cut.
+
+    From an address of its own, as such a client has.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -322,7 +325,9 @@ class Flood:
     async def run(self) -> None:
         clock = asyncio.get_running_loop().time
         while True:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", self._port, local_addr=("127.0.0.2", 0)
+            )
             writer.write(UPGRADE + masked(b'{"type":"start"}'))
             began, sent = clock(), 0
             reading = asyncio.create_task(read_all(reader))
@@ -386,7 +391,9 @@ async def test_a_flood_of_nonsense_changes_no_other_call(tmp_path: Path) -> None
 
 async def test_a_client_that_never_reads_is_cut(tmp_path: Path) -> None:
     """What waits for it is bounded: eight seconds of audio, and then its connection is gone."""
-    async with kept_gateway(tmp_path, store__record="false", carriers__messages_s="100000") as running:
+    async with kept_gateway(
+        tmp_path, store__record="false", carriers__messages_s="100000", carriers__wrong_messages_s="100000"
+    ) as running:
         _, writer = await asyncio.open_connection("127.0.0.1", running.server.port, limit=1024)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(UPGRADE + masked(b'{"type":"start"}'))

@@ -18,6 +18,7 @@ from pathlib import Path
 from voicegw.bench.carrier import PATHS, Beside, beside
 from voicegw.bench.figures import LOAD, Bench, Capacity, Load, Machine, Round, Row
 from voicegw.bench.first_sentence import first_sentences
+from voicegw.bench.flood import Flooding
 from voicegw.bench.load import LoadOrder, order_fields
 from voicegw.bench.policy_cost import policy_costs
 from voicegw.bench.processes import Child, cores
@@ -134,16 +135,16 @@ class Bencher:
 
         return _repeated(once, self._tell)
 
-    def flooded(self, calls: int) -> Beside:
+    def flooded(self, calls: int, messages_s: int) -> Beside:
         """Measure talking calls while another client floods the gateway, and while none does."""
         alone: list[Load] = []
         flooded: list[Load] = []
         for _ in range(self._plan.rounds):
             alone.append(self._gateway(calls, talking=True))
-            flooded.append(self._beside_flood(calls))
+            flooded.append(self._beside_flood(calls, messages_s))
         return beside(FLOODED, calls, alone, flooded)
 
-    def _beside_flood(self, calls: int) -> Load:
+    def _beside_flood(self, calls: int, messages_s: int) -> Load:
         self._tell(f"{calls} native calls at the gateway, {FLOODED}")
         plan = self._plan
 
@@ -151,10 +152,14 @@ class Bencher:
             with self._running_gateway(calls, profiled=False) as server:
                 port = server.said()["port"]
                 for_s = plan.spread_s + plan.settle_s + plan.window_s + 2
-                with Child("voicegw.bench.flood", {"port": port, "for_s": for_s}, self._other_cores) as flood:
+                order = {"port": port, "for_s": for_s, "messages_s": messages_s}
+                with Child("voicegw.bench.flood", order, self._other_cores) as flood:
                     load = self._load(server, PATHS["native"], calls, talking=True, answers=True, port=port)
-                    done = flood.said()
-            self._tell(f"{done['sent']} malformed messages in {for_s:.0f} s; cut {done['cut']} times")
+                    done = Flooding(**flood.said())
+            self._tell(
+                f"{done.meant} malformed messages in {for_s:.0f} s, {done.sent} sent over "
+                f"{done.connections} connections; cut {done.cut} times"
+            )
             return load
 
         return _repeated(once, self._tell)
@@ -291,6 +296,6 @@ def measure_everything_on(
     return Bencher(QUICK if quick else FULL, speech, tell, profile).everything_on(calls)
 
 
-def measure_flooded(calls: int, *, speech: Path, quick: bool, tell: Tell) -> Beside:
+def measure_flooded(calls: int, messages_s: int, *, speech: Path, quick: bool, tell: Tell) -> Beside:
     """Measure what a client that floods costs the others. Raises ConfigError, ChildFailed."""
-    return Bencher(QUICK if quick else FULL, speech, tell).flooded(calls)
+    return Bencher(QUICK if quick else FULL, speech, tell).flooded(calls, messages_s)

@@ -414,13 +414,16 @@ def bench(
         bool,
         typer.Option("--flood", help="Measure calls while one client sends 10,000 wrong messages a second."),
     ] = False,
+    flood_rate: Annotated[
+        int, typer.Option("--flood-rate", help="With --flood: that client's messages a second.")
+    ] = 10_000,
     json: JsonOption = False,
 ) -> None:
     """Measure what a call costs on this machine, and how late its audio is."""
     if flood:
         from voicegw.cli.bench import run_flood_bench
 
-        raise typer.Exit(run_flood_bench((calls or [50])[0], quick=quick, as_json=json))
+        raise typer.Exit(run_flood_bench((calls or [50])[0], flood_rate, quick=quick, as_json=json))
     if with_records:
         from voicegw.cli.bench import run_records_bench
 

@@ -17,6 +17,12 @@ from voicegw.bench.report import print_bench
 from voicegw.errors import ConfigError
 
 DEFAULT_CALLS = (100, 200)
+# A carrier's calls may cost this many times what native ones do; calls with everything on, what bare ones do.
+MOST_RATIO = 1.5
+MOST_EVERYTHING_RATIO = 1.25
+# What calls may cost beside a flood.
+MOST_FLOODED_RATIO = 1.2
+FLOOD_MESSAGES_S = 10_000
 
 
 def run_bench(
@@ -65,11 +71,6 @@ def run_bench(
     return 0 if bench.sound else 1
 
 
-# A carrier's calls may cost this many times what native ones do; calls with everything on, what bare ones do.
-MOST_RATIO = 1.5
-MOST_EVERYTHING_RATIO = 1.25
-
-
 def run_carrier_bench(
     carrier: str, calls: int, *, quick: bool = False, as_json: bool = False, console: Console | None = None
 ) -> int:
@@ -93,21 +94,28 @@ def run_carrier_bench(
 
 
 def run_flood_bench(
-    calls: int, *, quick: bool = False, as_json: bool = False, console: Console | None = None
+    calls: int,
+    messages_s: int = FLOOD_MESSAGES_S,
+    *,
+    quick: bool = False,
+    as_json: bool = False,
+    console: Console | None = None,
 ) -> int:
-    """Measure how late calls are while one client sends 10,000 malformed messages a second.
+    """Measure how late calls are while one client sends so many malformed messages a second.
 
-    Returns 0 when every figure may be believed, 1 otherwise.
+    Returns 0 when every figure may be believed, 1 otherwise. Raises ConfigError.
     """
+    if messages_s < 1:
+        raise ConfigError(f"--flood-rate {messages_s}: expected at least one message a second")
     console = console or Console(highlight=False)
     progress = Console(stderr=True, highlight=False)
     found = measure_flooded(
-        calls, speech=RECORDING, quick=quick, tell=lambda line: progress.print(line, style="dim")
+        calls, messages_s, speech=RECORDING, quick=quick, tell=lambda line: progress.print(line, style="dim")
     )
     if as_json:
         console.file.write(json.dumps(asdict(found), indent=2) + "\n")
     else:
-        _print_beside(found, None, console)
+        _print_beside(found, MOST_FLOODED_RATIO, console)
     return 0 if found.sound else 1
 
 
@@ -139,7 +147,7 @@ def run_records_bench(
     return 0 if found.sound else 1
 
 
-def _print_beside(found: Beside, most: float | None, console: Console) -> None:
+def _print_beside(found: Beside, most: float, console: Console) -> None:
     table = Table(title=f"{found.calls} talking calls, {len(found.native)} rounds (the middle one)")
     for column in ("", "native", found.name, "ratio", "aim"):
         table.add_column(column, justify="left" if not column else "right")
@@ -151,7 +159,7 @@ def _print_beside(found: Beside, most: float | None, console: Console) -> None:
     ):
         figures = [median(map(get, loads)) for loads in (found.native, found.other)]
         cpu = name.startswith("CPU")
-        ratio, aim = (f"{found.ratio:.2f}", f"{most or ''}") if cpu else ("", "")
+        ratio, aim = (f"{found.ratio:.2f}", f"{most}") if cpu else ("", "")
         table.add_row(name, *(f"{figure:.2f}" for figure in figures), ratio, aim)
     console.print(table)
     if not found.sound:

@@ -1,12 +1,11 @@
 """Settings of the telephony bridges: one group each, and what is the same for all."""
 
-import ipaddress
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from voicegw.config.group import Group
+from voicegw.config.group import Group, networks
 
 CARRIER_NAMES = (
     "twilio",
@@ -41,6 +40,9 @@ class CarriersSettings(Group):
     messages_s: int = Field(
         200, ge=10, description="messages a second of one connection, over 10 s; more closes it (1008)"
     )
+    wrong_messages_s: int = Field(
+        10, ge=1, description="wrong ones among them a second, over 10 s; more closes it (1008)"
+    )
     idle_s: float = Field(
         60.0,
         ge=0,
@@ -54,6 +56,11 @@ class CarriersSettings(Group):
         if unknown:
             raise ValueError(f"expected some of {', '.join(CARRIER_NAMES)}")
         return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return networks(value)
 
     @field_validator("public_url")
     @classmethod
@@ -81,12 +88,7 @@ class PeerSettings(Group):
     @field_validator("allow_from")
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            try:
-                ipaddress.ip_network(network, strict=False)
-            except ValueError:
-                raise ValueError(f"{network} is no address and no network") from None
-        return value
+        return networks(value)
 
 
 class TwilioSettings(PeerSettings):

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from voicegw.config.group import Group
+from voicegw.config.group import Group, networks
 
 
 class ServerSettings(Group):
@@ -82,6 +82,23 @@ class DoorSettings(Group):
     failures_per_minute: int = Field(
         30, ge=0, description="refused attempts of one address before it has to wait; 0: no limit"
     )
+    connections_s: float = Field(
+        50.0, ge=0, description="new connections a second of one address (IPv6: of one /64); 0: no limit"
+    )
+    connections_burst: int = Field(
+        1000, ge=1, description="so many at once, as after a restart, when all calls of a bridge come back"
+    )
+    offences_per_minute: int = Field(
+        10,
+        ge=0,
+        description="connections of one address that were cut for what they sent, before it is shut out "
+        "(10 s, then twice as long each time, at most 10 minutes); 0: never",
+    )
+    unlimited_from: tuple[str, ...] = Field(
+        (),
+        description="addresses or networks of bridges without these limits (those of "
+        "`carriers.trusted_proxies` have none: each of their callers does)",
+    )
     max_connections: int = Field(
         2000, ge=1, description="TCP connections at once, calls included; one more is closed at once"
     )
@@ -91,6 +108,11 @@ class DoorSettings(Group):
     max_memory_mb: float = Field(
         0.0, ge=0, description="more memory than this: no further call; 0: 90 % of the container's limit"
     )
+
+    @field_validator("unlimited_from")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return networks(value)
 
     @field_validator("secret")
     @classmethod

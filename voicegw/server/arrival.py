@@ -49,11 +49,10 @@ class Arrival:
         else:
             self._timer = loop.call_later(server.start_wait_ms / 1000, self._begin_by_time)
 
-    def received(self, message: Message) -> None:
-        """Take a message. Raises CarrierError when the connection must end."""
+    def received(self, message: Message) -> bool:
+        """Take a message; False when it was wrong. Raises CarrierError when the connection must end."""
         if self.session is not None:
-            self.session.received(message)
-            return
+            return self.session.received(message)
         try:
             items = self._carrier.parse(message)
         except CarrierError as error:
@@ -62,8 +61,9 @@ class Arrival:
                 raise
             for answer in self._carrier.error(error.code, error.message, error.hint):
                 self._line.send(answer)
-            return
+            return False
         self._take(items)
+        return True
 
     def _take(self, items: Sequence[Inbound]) -> None:
         rest = list(items)

@@ -17,6 +17,7 @@ from voicegw.errors import CarrierError, ConfigError, GatewayFull
 from voicegw.server.arrival import Arrival
 from voicegw.server.door import is_loopback
 from voicegw.server.gateway import Gateway
+from voicegw.server.line import address_of
 from voicegw.server.peers import Refused
 from voicegw.server.routes import is_on
 from voicegw.server.webhooks import body_of, form_of, handshake_of
@@ -61,6 +62,7 @@ class AudioSocketLine(asyncio.Protocol):
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made
         self._carrier = AudioSocket(announced.take, known_only=gateway.settings.audiosocket.known_only)
         self._arrival: Arrival | None = None
+        self._peer = ""
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
         self._heard_at = 0.0
@@ -68,9 +70,13 @@ class AudioSocketLine(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A call, if its address is welcome and there is room."""
         self._transport = cast(asyncio.Transport, transport)
-        peer = transport.get_extra_info("peername")
+        self._peer = address_of(transport)
+        if not self._peer:  # reset already
+            self._transport.abort()
+            return
         try:
-            self._gateway.peers.check("audiosocket", Handshake(peer=str(peer[0]) if peer else ""))
+            self._gateway.door.check_turnstile(self._peer)
+            self._gateway.peers.check("audiosocket", Handshake(peer=self._peer))
             self._gateway.admit()
         except (Refused, GatewayFull) as error:
             log.info("audiosocket: a connection was refused: %s", error)
@@ -90,6 +96,7 @@ class AudioSocketLine(asyncio.Protocol):
             (arrival.session or arrival).received(data)
         except CarrierError as error:
             log.warning("audiosocket: a connection is closed: %s", error.code)
+            self._gateway.door.offended(self._peer)
             self._hang_up()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -7,6 +7,7 @@ call, which is why the gateway then listens on this machine only.
 import asyncio
 import ipaddress
 import logging
+import math
 from collections import Counter
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,8 +16,10 @@ from urllib.parse import urlsplit
 from voicegw.carriers.base import Handshake
 from voicegw.config import PeerSettings, Settings
 from voicegw.errors import ConfigError
+from voicegw.server.held import Held
 from voicegw.server.peers import Refused
 from voicegw.server.tokens import Pass, Scope, Tokens, bearer
+from voicegw.server.turnstile import Turnstile, whose
 
 log = logging.getLogger(__name__)
 
@@ -52,18 +55,33 @@ class Door:
         self._failures: Counter[str] = Counter()
         self._failures_since = self._loop.time()
         self.refused: Counter[str] = Counter()  # by reason
+        self.turnstile = Turnstile(settings, self.refused)
+        self.held = Held()
 
     @property
     def locked(self) -> bool:
         """True when a token is needed."""
         return bool(self._door.secret)
 
+    def check_turnstile(self, address: str) -> None:
+        """Check an address that came through a proxy, whose own one says nothing. Raises Refused."""
+        wait_s = self.turnstile.wait_s(address, self._loop.time())
+        if wait_s:
+            raise Refused(
+                HTTPStatus.TOO_MANY_REQUESTS, "Too many connections.", retry_after=math.ceil(wait_s)
+            )
+
+    def offended(self, address: str) -> None:
+        """A connection of this address was cut for what it sent."""
+        self.turnstile.offended(address, self._loop.time())
+
     def enter(self, carrier: str, handshake: Handshake, *, resumes: bool) -> Guest | None:
         """Let a WebSocket handshake in. Raises Refused. Whoever is let in must `leave`.
 
         None for one who comes back to a call: its caller is counted already.
         """
-        self._check_failures(handshake.peer)
+        address = whose(handshake.peer) or handshake.peer
+        self._check_failures(address)
         try:
             self._check_origin(handshake)
             found: Pass | None = None
@@ -72,12 +90,12 @@ class Door:
                 found = self.tokens.check(token_of(handshake), "call")
             if resumes:
                 return None
-            guest = Guest(handshake.peer, (found.name or found.token_id) if found else "")
+            guest = Guest(address, (found.name or found.token_id) if found else "")
             self._check_numbers(guest)
             if found is not None:
                 self.tokens.use(found)
         except Refused as refused:
-            self._failed(handshake.peer, refused.status)
+            self._failed(address, refused.status)
             raise
         self._by_address[guest.address] += 1
         if guest.token:
@@ -95,11 +113,12 @@ class Door:
         """Check an HTTP request for an operator's or supervisor's resource. Raises Refused."""
         if not self.locked:
             return
-        self._check_failures(peer)
+        address = whose(peer) or peer
+        self._check_failures(address)
         try:
             self.tokens.check(bearer(authorization), scope)
         except Refused as refused:
-            self._failed(peer, refused.status)
+            self._failed(address, refused.status)
             raise
 
     def _check_failures(self, address: str) -> None:

@@ -15,7 +15,6 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from voicegw.agents.personas import load_personas
 from voicegw.config import Settings
@@ -24,6 +23,7 @@ from voicegw.providers.build import build_providers
 from voicegw.providers.cassette_recorder import CallsRecorder
 from voicegw.providers.http import AiohttpStreams, ByteStreams
 from voicegw.server.audiosocket import AudioSocketPort, announce_route
+from voicegw.server.doorstep import Doorstep
 from voicegw.server.gateway import Gateway
 from voicegw.server.keeping import Keeping
 from voicegw.server.operator import operator_routes
@@ -97,51 +97,6 @@ def make_app(gateway: Gateway) -> Starlette:
     return app
 
 
-# A request's body may take this many times as long as its head.
-BODY_TIMES = 6
-
-
-class GuardedHttp(H11Protocol):
-    """uvicorn's HTTP, which by itself leaves a half-sent first request open for ever."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Give the first request `server.handshake_s` to be there."""
-        super().connection_made(transport)
-        settings: Settings = self.config.app.state.gateway.settings  # type: ignore[union-attr]
-        self._waited = False  # for a body, once
-        self._handshake_s = settings.server.handshake_s
-        self._guard = self.loop.call_later(self._handshake_s, self._cut)
-        if len(self.connections) > settings.door.max_connections:
-            transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        """A further request on this connection has as long as the first one."""
-        if self._guard.when() <= self.loop.time() and self._between_requests():
-            self._waited = False
-            self._guard = self.loop.call_later(self._handshake_s, self._cut)
-        super().data_received(data)
-
-    def _between_requests(self) -> bool:
-        cycle = getattr(self, "cycle", None)
-        return cycle is None or cycle.response_complete
-
-    def _cut(self) -> None:
-        """Only a beginning of a request has come, or of its body, or nothing."""
-        if self.transport.is_closing() or self.transport.get_protocol() is not self:
-            return
-        if self._between_requests() or (self.cycle.more_body and self._waited):
-            self.transport.abort()
-        elif self.cycle.more_body:
-            # A photo over a slow line takes longer than a request's head.
-            self._waited = True
-            self._guard = self.loop.call_later(BODY_TIMES * self._handshake_s, self._cut)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The timer goes with the connection."""
-        self._guard.cancel()
-        super().connection_lost(exc)
-
-
 class GatewayServer(uvicorn.Server):
     """uvicorn, with SIGTERM meaning: no new calls, let those in progress finish, then exit 0."""
 
@@ -190,6 +145,7 @@ class GatewayServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the ports; calls that are still in progress end first, with a word to the other side."""
         self.audiosocket.close()
+        self._gateway.door.held.close()
         await self._gateway.end_calls("shutdown")
         await super().shutdown(sockets)
 
@@ -244,7 +200,7 @@ def make_server(settings: Settings, gateway: Gateway) -> GatewayServer:
         app,
         host=settings.server.host,
         port=settings.server.port,
-        http=GuardedHttp,
+        http=Doorstep,
         ws=CallSocket,
         lifespan="off",
         ssl_certfile=settings.server.tls_cert or None,

@@ -205,22 +205,23 @@ class Session:
         self._speech.lost(now)
         self._wake()
 
-    def received(self, message: Message) -> None:
-        """Take a message from the connection. One that is fatally wrong ends the call."""
+    def received(self, message: Message) -> bool:
+        """Take a message from the connection; False when it was wrong. A fatally wrong one ends the call."""
         if self._ended.is_set():
-            return
+            return True
         carrier = self._connection.carrier
         if carrier is None:
             self._early_messages.append(message)
-            return
+            return True
         try:
             items = carrier.parse(message)
         except CarrierError as error:
             self._connection.refuse(error.code, error.message, error.hint)
             if error.fatal:
                 self.finish("carrier_error", close_code=error.close_code)
-            return
+            return False
         self.take(items)
+        return True
 
     def take(self, items: Sequence[Inbound]) -> None:
         """Take parsed messages."""

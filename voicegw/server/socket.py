@@ -17,7 +17,7 @@ from voicegw.carriers.fields import identity, texts
 from voicegw.errors import GatewayFull
 from voicegw.server.arrival import Arrival, start_of_query
 from voicegw.server.door import Guest
-from voicegw.server.line import WebSocketLine, wire_log
+from voicegw.server.line import WebSocketLine, address_of, wire_log
 from voicegw.server.peers import Refused, forwarded_peer
 from voicegw.server.routes import NATIVE, Route, no_route, route_of
 
@@ -31,17 +31,21 @@ class CallSocket(WebSocketLine):
         super().__init__(gateway, self._server)
         self._connections: set[Any] = server_state.connections
         self._guest: Guest | None = None
+        self._peer = ""  # whose connection it is
 
     def connection_made(self, transport: Any) -> None:
         """Take over a connection whose request says upgrade."""
         super().connection_made(transport)
         self._connections.add(self)
+        self._peer = address_of(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._connections.discard(self)
         arrival = self._arrival
         super().connection_lost(exc)
+        if self.offended:
+            self._gateway.door.offended(self._peer)
         if self._guest is not None:
             guest, self._guest = self._guest, None
             # A call that waits for its caller to come back is still his.
@@ -62,16 +66,18 @@ class CallSocket(WebSocketLine):
         if route is None:
             self._refuse(HTTPStatus.NOT_FOUND, no_route(url.path, settings))
             return
-        peer = self._transport.get_extra_info("peername")
         headers = {name.lower(): value for name, value in request.headers.raw_items()}
         handshake = Handshake(
             request.path,
             dict(parse_qsl(url.query, keep_blank_values=True)),
             headers,
-            forwarded_peer(str(peer[0]) if peer else "", headers, settings),
+            forwarded_peer(self._peer, headers, settings),
         )
+        through_proxy, self._peer = handshake.peer != self._peer, handshake.peer
         start = start_of(route, handshake)
         try:
+            if through_proxy:
+                self._gateway.door.check_turnstile(handshake.peer)
             self._gateway.peers.check(route.name, handshake)
             if not start.resume_token:
                 self._gateway.admit()
