@@ -27,7 +27,7 @@ from voicegw.server.turnstile import (
 HERE, THERE = "203.0.113.7", "198.51.100.9"
 
 
-def turnstile(refused: Counter[str] | None = None, **door: str) -> Turnstile:
+def turnstile(refused: Counter[str] | None = None, /, **door: str) -> Turnstile:
     settings = load_settings({}, None, {name.replace("__", "."): text for name, text in door.items()})
     return Turnstile(settings, refused if refused is not None else Counter())
 
