@@ -177,16 +177,19 @@ class Call:
     def _next_wake(self) -> int | None:
         if self._floor.state is State.ENDED:
             return None
-        waits = [
+        ending = self._floor.state is State.ENDING
+        first = None if ending else self._ends_at
+        for at in (
             self._turn.interruption.due_us,
             self._written.keys_due_us,
             self._ladder.due_us,
             self._presence.due_us,
             self._idle_due,
-        ]
-        if self._floor.state is not State.ENDING:
-            waits += [self._ends_at, self._acting.transfer_due]
-        return min((at for at in waits if at is not None), default=None)
+            None if ending else self._acting.transfer_due,
+        ):
+            if at is not None and (first is None or at < first):
+                first = at
+        return first
 
     @property
     def _idle_due(self) -> int | None:

@@ -60,7 +60,6 @@ class EchoGuard:
         self._counted = 0  # the caller's frames since `_aligned`
         self._aligned = 0
         self._until = -1
-        self._newest = 0
         self.agent_heard = False  # or was it so lately that its echo may still come
         self._bounds: deque[float] = deque(maxlen=BOUNDS)
         self.bound: float | None = None  # no more than that comes back
@@ -72,8 +71,7 @@ class EchoGuard:
         slot = heard_at_us // FRAME_US
         self._advance(slot)
         self._agent[slot % SLOTS] = level_rms
-        self._newest = max(self._newest, slot)
-        self._until = self._newest + LAGS
+        self._until = max(self._until, slot + LAGS)
 
     def threshold(self, now: int, level_rms: float, background_rms: float = 0.0) -> float:
         """Return the rms that a frame of the caller must exceed; 0.0 while no echo can come."""
@@ -115,9 +113,11 @@ class EchoGuard:
 
     def _advance(self, slot: int) -> None:
         """Nothing is known yet of what lies between."""
+        if slot <= self._head:
+            return
         for at in range(max(self._head + 1, slot - SLOTS + 1), slot + 1):
             self._agent[at % SLOTS] = 0.0
-        self._head = max(self._head, slot)
+        self._head = slot
 
     def _levels(self, first: int, stop: int) -> list[float]:
         """The agent's levels in those slots."""

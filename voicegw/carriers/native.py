@@ -30,6 +30,8 @@ from voicegw.errors import CarrierError
 
 # One second: a bridge that sends more at once is not live.
 MAX_AUDIO_BYTES = 32_000
+# `json.dumps` with such settings makes a new encoder for each event.
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Native:
@@ -149,7 +151,7 @@ class Native:
 
 
 def _text(event: Any) -> str:
-    return json.dumps(wire.wire(event), ensure_ascii=False, separators=(",", ":"))
+    return _ENCODE(wire.wire(event))
 
 
 def _photo_part(event: wire.Image) -> PhotoPart:

@@ -427,16 +427,17 @@ class Session:
         if self._ticking or self._ended.is_set():
             # A tick asks once, at its end.
             return
-        now = self._now()
-        wishes = [self._call.wake_at]
         if self._lost_at is None:
-            wishes += [self._voice.ear.gap_due_us, self._speech.next_due_us(now)]
-            due = min(wish for wish in wishes if wish is not None) / 1e6 + self._began_at
+            due_us = self._voice.ear.gap_due_us
+            speech_us = self._speech.next_due_us(self._now())
+            if speech_us is not None and speech_us < due_us:
+                due_us = speech_us
         else:
-            due = self._lost_at + self._grace_s
-            if self._call.wake_at is not None:
-                due = min(due, self._call.wake_at / 1e6 + self._began_at)
-        self._ticker.schedule(self, due)
+            due_us = round((self._lost_at + self._grace_s - self._began_at) * 1e6)
+        wake_us = self._call.wake_at
+        if wake_us is not None and wake_us < due_us:
+            due_us = wake_us
+        self._ticker.schedule(self, due_us / 1e6 + self._began_at)
 
     # The end
 

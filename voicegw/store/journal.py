@@ -24,8 +24,9 @@ from voicegw.errors import ConfigError
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-# Lines wait here until someone flushes, or until there are this many characters.
-BUFFER_CHARS = 4096
+# Events wait here until someone flushes, or until there are so many (some 6 kB): several lines in a row are
+# formed faster than each by itself in between other work.
+MOST_WAITING = 64
 _SETTINGS = TypeAdapter(CallSettings)
 _EVENTS: dict[str, type] = {event.__name__: event for event in get_args(Event)}
 _FIELDS = {event: tuple(f.name for f in fields(event)) for event in get_args(Event)}
@@ -56,31 +57,27 @@ class Journal:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         lock(self._file)
         self._broken: OSError | None = None
-        self._lines: list[str] = []
-        self._size = 0
+        # What waits: events with their time, and lines that are complete.
+        self._waiting: list[tuple[Event, int] | str] = []
         head = {
             "format": FORMAT,
             "call_id": call_id,
             "about": dict(about or {}),
             "settings": _SETTINGS.dump_python(settings, mode="json"),
         }
-        self._append(json.dumps(head, ensure_ascii=False))
+        self._waiting.append(json.dumps(head, ensure_ascii=False))
         self._put()
 
     def write(self, event: Event, now: int) -> None:
         """Append an event. It reaches the file with the next flush."""
-        self._append(_line(event, now))
-        if self._size >= BUFFER_CHARS:
+        self._waiting.append((event, now))
+        if len(self._waiting) >= MOST_WAITING:
             self.flush()
 
     def decided(self, commands: Sequence[Command]) -> None:
         """Note a digest of what the call said to do about the last event."""
         if self._digests:
-            self._append(f'{{"c":{digest_of(commands)}}}')
-
-    def _append(self, line: str) -> None:
-        self._lines.append(line)
-        self._size += len(line)
+            self._waiting.append(f'{{"c":{digest_of(commands)}}}')
 
     def flush(self) -> None:
         """Hand what waits to the operating system: it then survives the end of the process.
@@ -94,15 +91,14 @@ class Journal:
             except OSError as error:
                 self._broken = error
                 log.error("the journal %s ends early: %s", self.path.name, error.strerror)
-        self._lines.clear()
-        self._size = 0
+        self._waiting.clear()
 
     def _put(self) -> None:
-        if self._lines:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            lines = [each if isinstance(each, str) else _line(*each) for each in waiting]
             # Half a surrogate pair, from a sloppy provider, is no UTF-8; written as an escape it is JSON.
-            data = memoryview(("\n".join(self._lines) + "\n").encode(errors="backslashreplace"))
-            self._lines.clear()
-            self._size = 0
+            data = memoryview(("\n".join(lines) + "\n").encode(errors="backslashreplace"))
             while data:
                 data = data[os.write(self._file, data) :]
 
