@@ -23,6 +23,7 @@ from voicegw.bench.figures import (
     Row,
     Spread,
     VirtualSpeed,
+    both,
     read_bench,
     spread,
 )
@@ -203,6 +204,15 @@ def test_trouble_in_a_call_spoils_the_figures() -> None:
     assert "connection_lost, 3 times" in printed(bench)
 
 
+def test_a_floor_is_what_it_cost_before_and_behind_the_gateway() -> None:
+    """A machine that grows slower between two measurements would flatter, or blame, what comes second."""
+    floor = both(a_load(0.8), a_load(1.0, client_late_ms=6.0, refused=2))
+    assert floor.cpu_ms == pytest.approx(0.9)
+    assert floor.void
+    assert floor.trouble == {"refused": 2}
+    assert not both(a_load(0.8), a_load(1.0)).void
+
+
 def test_a_call_that_broke_off_on_virtual_time_spoils_the_figures() -> None:
     """A call that ends after its first turn is fast."""
     bench = replace(a_bench(a_round(1.0, 1.4)), virtual=VirtualSpeed(60, 0.2, 7, 1))
@@ -240,9 +250,10 @@ def test_a_file_without_figures_is_refused_before_anything_is_measured(content: 
 # The whole
 
 
-def test_a_call_runs_on_virtual_time() -> None:
-    """Each cycle is one exchange, whatever the machine is doing: nothing waits and nothing is missed."""
+def test_a_call_runs_on_virtual_time(caplog: pytest.LogCaptureFixture) -> None:
+    """Each cycle is one exchange, whatever the machine is doing: nothing waits, is missed or looks wrong."""
     found = replay_speed(RECORDING, turns=3)
+    assert not caplog.messages
     assert found.answers == found.turns == 3
     assert 23.9 < found.call_s <= 24.0
     assert found.times > 0

@@ -3,8 +3,9 @@
 All times are milliseconds, all sizes kB (1,000 bytes). Holds no task and reads no clock.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -73,9 +74,24 @@ class Load:
         return self.client_late.p99 > MOST_CLIENT_LATE_MS
 
 
+def both(before: Load, after: Load) -> Load:
+    """Return what a floor cost before and behind the gateway as one figure; void when one of both is."""
+    worse = max(before, after, key=lambda load: load.client_late.p99)
+    return replace(
+        worse,
+        window_s=before.window_s + after.window_s,
+        cpu_ms=(before.cpu_ms + after.cpu_ms) / 2,
+        rss_kb=(before.rss_kb + after.rss_kb) / 2,
+        uss_kb=(before.uss_kb + after.uss_kb) / 2,
+        frames=before.frames + after.frames,
+        trouble=dict(Counter(before.trouble) + Counter(after.trouble)),
+        repeated=before.repeated or after.repeated,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The gateway and the floor at one number of calls, measured one after the other."""
+    """The gateway at one number of calls, and the floor around it: measured just before and just behind."""
 
     silent_floor: Load
     echo_floor: Load

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from voicegw.bench.carrier import PATHS, Beside, beside
-from voicegw.bench.figures import LOAD, Bench, Capacity, Load, Machine, Round, Row
+from voicegw.bench.figures import LOAD, Bench, Capacity, Load, Machine, Round, Row, both
 from voicegw.bench.first_sentence import first_sentences
 from voicegw.bench.flood import Flooding
 from voicegw.bench.load import LoadOrder, order_fields
@@ -77,11 +77,13 @@ class Bencher:
         return Row(calls, [self._round(calls) for _ in range(self._plan.rounds)])
 
     def _round(self, calls: int) -> Round:
-        # Floor and gateway alternate, so that a slow minute of the machine meets both.
+        # The floor is measured before and behind the gateway: what the machine does meanwhile meets both.
         silent = self._floor("/silent", calls, talking=False)
         idle = self._gateway(calls, talking=False)
+        silent = both(silent, self._floor("/silent", calls, talking=False))
         echo = self._floor("/echo", calls, talking=True)
         talking = self._gateway(calls, talking=True)
+        echo = both(echo, self._floor("/echo", calls, talking=True))
         return Round(silent, echo, idle, talking)
 
     def capacity(self, first: int) -> Capacity:
@@ -234,7 +236,8 @@ class Bencher:
             # Only conversations have a rhythm that calls must be spread over.
             spread_s=plan.spread_s if talking else 0.0,
             settle_s=plan.settle_s if answers and talking else min(2.0, plan.quiet_s),
-            window_s=plan.window_s if answers and talking else plan.quiet_s,
+            # A floor is measured twice.
+            window_s=(plan.window_s if talking else plan.quiet_s) if answers else plan.quiet_s / 2,
             carrier=carrier,
             life_s=life_s,
             token=token,
