@@ -29,7 +29,7 @@ class CallerDetails:
 
 @dataclass(frozen=True, slots=True)
 class VoiceActivity:
-    """The caller began or ceased to speak, or goes on speaking (every 100 ms).
+    """The caller began or ceased to speak, or goes on speaking (every 100 ms; over the agent, 20).
 
     `at_sample` is where the voice began, or where its last voiced frame ended; `position` is how far the
     ear had heard when it said so, so that the time since the last word is known.

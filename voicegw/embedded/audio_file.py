@@ -21,7 +21,6 @@ Samples = npt.NDArray[np.int16]
 
 # Response format -> libsndfile's container and coding.
 _WHOLE = {"flac": ("FLAC", "PCM_16"), "opus": ("OGG", "OPUS"), "mp3": ("MP3", "MPEG_LAYER_III")}
-WHOLE_FORMATS = tuple(_WHOLE)
 
 
 def read_audio(data: bytes) -> Samples:
@@ -55,7 +54,7 @@ def read_audio(data: bytes) -> Samples:
 
 
 def write_audio(pcm: bytes, rate_hz: int, response_format: str) -> bytes:
-    """Return 16-bit mono pcm as a whole file in one of `WHOLE_FORMATS`; blocks, call it in a thread."""
+    """Return 16-bit mono pcm as a whole file ("flac", "opus", "mp3"); blocks, call it in a thread."""
     container, coding = _WHOLE[response_format]
     file: Any = io.BytesIO()
     soundfile.write(file, np.frombuffer(pcm, dtype="<i2"), rate_hz, format=container, subtype=coding)

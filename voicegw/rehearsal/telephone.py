@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from voicegw.audio.level import rms
 from voicegw.audio.pcm import FRAME_BYTES, SILENT_FRAME
 from voicegw.carriers.base import Message
-from voicegw.rehearsal.bridges import Bridge, ClearSent, HangUpSent, MarkSent, PauseSent
+from voicegw.rehearsal.bridges import Bridge, ClearSent, MarkSent, PauseSent
 
 FRAME_S = 0.020
 # -48 dBFS: louder than comfort noise, softer than any speech.
@@ -49,7 +49,6 @@ class Telephone:
         self.heard = b""  # all that was played
         self.clears: list[float] = []
         self.marks: list[str] = []
-        self.hung_up_by_gateway = False
         self.said_until = 0.0
         self.gone = False  # set by whoever has the connection
         self._news = asyncio.Event()
@@ -148,8 +147,6 @@ class Telephone:
                     await self._clear()
                 case PauseSent():
                     self._paused = item.on
-                case HangUpSent():
-                    self.hung_up_by_gateway = True
 
     def _queue(self, pcm: bytes) -> None:
         if not self._buffer:

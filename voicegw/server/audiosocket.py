@@ -57,7 +57,6 @@ class AudioSocketLine(asyncio.Protocol):
 
     def __init__(self, gateway: Gateway, announced: Announced) -> None:
         self._gateway = gateway
-        self._announced = announced
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made
         self._carrier = AudioSocket(announced.take, known_only=gateway.settings.audiosocket.known_only)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import soxr
 
-from voicegw.bench.turns.speech import FOLDER, FRAME, LEVEL_DB, Samples, levelled, levels, read, voices
+from voicegw.bench.turns.speech import FOLDER, FRAME, LEVEL_DB, Samples, levelled, read, voices
 
 CONDITIONS = (
     "clean",
@@ -169,8 +169,3 @@ class Line:
         out = bytes(np.clip(self._coded(sound) * 32768, -32768, 32767).astype("<i2").tobytes())
         self.sent += out
         return out
-
-
-def loudness_db(samples: Samples) -> float:
-    """Level of the loud part of a sound in dBFS."""
-    return float(20 * np.log10(np.percentile(levels(samples), 90)))
