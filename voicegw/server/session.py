@@ -92,7 +92,7 @@ class Session:
             self._feed,
             self._refuse_photo,
         )
-        self._voice = VoiceIn(voice_model, turn_model, tape, self._feed)
+        self._voice = VoiceIn(call_id, voice_model, turn_model, tape, self._feed)
         self._speech = SpeechOut(persona, clips, self._connection, tape, self._now, self._feed)
         self._requests = Requests(
             call_id,

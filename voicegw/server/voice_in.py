@@ -1,7 +1,9 @@
 """The caller's voice on its way in: to the recording, to the ear, from there to STT and the turn model."""
 
+import logging
 from collections.abc import Callable
 
+from voicegw.audio.clipping import clipping, repaired
 from voicegw.audio.level import for_recognition
 from voicegw.audio.pcm import FRAME_BYTES
 from voicegw.call import events as e
@@ -10,18 +12,23 @@ from voicegw.server.turn_model import TurnModel
 from voicegw.server.voice_model import VoiceModel
 from voicegw.store.recording import Tape
 
+log = logging.getLogger(__name__)
+
 
 class VoiceIn:
     """Feeds the call with what its ear hears."""
 
     def __init__(
         self,
+        call_id: str,
         voice_model: VoiceModel | None,
         turn_model: TurnModel | None,
         tape: Tape | None,
         feed: Callable[..., None],
     ) -> None:
         self.ear = Ear()
+        self._call_id = call_id
+        self._clipped = False  # it was told
         self._turn_model = turn_model
         self._tape = tape
         self._feed = feed
@@ -54,8 +61,18 @@ class VoiceIn:
         self._feed(*self.ear.watch(at_sample))
 
     def recognisable(self, from_sample: int, to_sample: int) -> bytes:
-        """Return a range as STT takes it best."""
-        return for_recognition(self.ear.audio(from_sample, to_sample))
+        """Return a range as STT takes it best: flat tops made round, a quiet voice made louder."""
+        pcm = self.ear.audio(from_sample, to_sample)
+        if (found := clipping(pcm)) is not None:
+            pcm = repaired(pcm, found)
+            if not self._clipped:
+                self._clipped = True
+                log.info(
+                    "call %s: the caller is clipped (%.1f %% of what was said)",
+                    self._call_id,
+                    100 * found.share,
+                )
+        return for_recognition(pcm)
 
     def judge(self, utterance_id: int, from_sample: int, to_sample: int) -> None:
         """Ask the turn model, if there is one, whether the caller sounds done behind this range."""

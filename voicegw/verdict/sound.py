@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES
 
-# A sample at the edge of its range.
-FULL = 32_700
+# A sample at the edge of its range: mu-law's loudest is 32,124, A-law's 32,256, with ripples where they were
+# resampled. Of speech that is only loud it is one sample in ten thousand.
+FULL = 31_200
 # Frames below -55 dBFS are a quiet line, not talking.
 TALK_RMS = 58.0
 # An echo comes back within this (telephone networks promise less than 400 ms one way, ITU-T G.114).
