@@ -15,6 +15,7 @@ from voicegw.providers.http import ByteStreams, SeamTransport
 from voicegw.rehearsal.provider import ScriptedProvider
 from voicegw.rehearsal.script import (
     BENCH_REPLY,
+    BENCH_SPEED,
     Fault,
     Script,
     ScriptedReply,
@@ -172,7 +173,8 @@ def test_the_benchmark_speaks_36_words_in_three_sentences() -> None:
     assert [len(sentence.split()) for sentence in sentences] == [12, 12, 12]
     provider = ScriptedProvider(bench_script())
     for sentence in sentences:
-        request = asked("/audio/speech", {"input": sentence, "response_format": "pcm"})
+        fields = {"input": sentence, "response_format": "pcm", "speed": BENCH_SPEED}
+        request = asked("/audio/speech", fields)
         assert sum(len(data) for _, data in provider.plan(request, 0.0).pieces) == 57600
 
 

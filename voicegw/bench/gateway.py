@@ -9,14 +9,14 @@ from typing import Any
 from voicegw.bench.processes import orders
 from voicegw.bench.serving import serve_child
 from voicegw.config import Settings, load_settings
+from voicegw.rehearsal.script import BENCH_SPEED
 from voicegw.server.front import make_gateway, make_server, settled_memory
 
 # No greeting, so that a call is quiet until its caller speaks.
 PERSONA = """
 name = "bench"
 language = "{language}"
-# The cycle's answer of 36 words takes 3.6 s: faster than people speak, and so asked for.
-speed = 2.0
+speed = {speed}
 system_prompt = "You are the telephone agent of a small shop. Short, warm sentences; one thing at a time."
 
 [phrases]
@@ -35,7 +35,9 @@ def bench_settings(
     """
     personas = folder / "personas"
     personas.mkdir(exist_ok=True)
-    (personas / "bench.toml").write_text(PERSONA.format(language=language), encoding="utf-8")
+    (personas / "bench.toml").write_text(
+        PERSONA.format(language=language, speed=BENCH_SPEED), encoding="utf-8"
+    )
     return load_settings(
         {},
         None,
