@@ -199,7 +199,7 @@ async def play(path: Path, folder: Path) -> Outcome:
     async with running_gateway(folder, script, **settings_of(found, folder)) as running:
         async with connected(running, found) as transport:
             await _converse(path, found, transport, outcome)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await running.gateway.drain()
         outcome.left = running.gateway.ticker.waiting + running.gateway.arrivals
     journal = next((folder / "journals").glob("*.jsonl"))

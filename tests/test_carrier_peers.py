@@ -269,7 +269,7 @@ async def test_a_message_beyond_the_limit_is_refused(tmp_path: Path) -> None:
 def fetch(url: str, form: dict[str, str] | None = None, **headers: str) -> tuple[int, str]:
     data = urlencode(form).encode() if form is not None else None
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=5) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=20) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

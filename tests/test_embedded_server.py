@@ -34,7 +34,7 @@ def test_it_ends_cleanly_and_takes_its_processes_along(start_embedded: Start, st
         assert workers
         running.process.send_signal(stop)
         assert running.process.wait(timeout=20) == 0
-    assert psutil.wait_procs(workers, timeout=5)[1] == []
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
 
 
 def test_its_processes_end_even_when_it_is_killed(start_embedded: Start) -> None:

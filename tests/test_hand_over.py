@@ -83,7 +83,7 @@ class Crm:
         return web.Response()
 
     async def record(self) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             told = await self.calls.get()
         assert told["event"] == "call_ended"
         found: dict[str, Any] = told["call"]
@@ -164,7 +164,7 @@ async def until_quiet(phone: Telephone) -> None:
 
 
 async def twilio_asked(carrier: Rest) -> dict[str, list[str]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         await carrier.came.wait()
     ((method, path, _, body),) = carrier.asked
     assert (method, path) == ("POST", f"/2010-04-01/Accounts/AC1/Calls/{CALL}.json")
@@ -179,7 +179,7 @@ async def test_a_caller_is_handed_over_by_the_carrier(tmp_path: Path) -> None:
             await press("0")
             assert await twilio_asked(carrier) == {"Twiml": ["<Response><Dial>+15550111</Dial></Response>"]}
             assert len(phone.sounds) > greeted, "nobody is put through without a word"
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await running.gateway.drain()
         record = await crm.record()
     assert len(carrier.asked) == 1, "a caller who was handed over is not hung up on"

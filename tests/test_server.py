@@ -205,7 +205,7 @@ async def test_a_subprotocol_is_agreed_on_when_offered_and_not_demanded(tmp_path
 
 def _get(url: str) -> tuple[int, str]:
     try:
-        with urlopen(url, timeout=5) as answer:
+        with urlopen(url, timeout=20) as answer:
             return answer.status, answer.read().decode()
     except OSError as error:
         return getattr(error, "code", 0), ""
