@@ -23,10 +23,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from test_records import record
 
 from voicegw.config import HookSettings
+from voicegw.config.addresses import is_public
 from voicegw.errors import ConfigError
 from voicegw.observe.log import logging_to
 from voicegw.rehearsal.script import Fault
-from voicegw.server.after_call import AfterCall, is_public, signature
+from voicegw.server.after_call import AfterCall, signature
 from voicegw.server.metrics import code
 from voicegw.server.tokens import issue
 from voicegw.server.traces import Traces

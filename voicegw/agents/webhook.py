@@ -6,7 +6,6 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
 import asyncio
-import ipaddress
 import json
 import logging
 import os
@@ -24,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from voicegw.agents.asked_for import AskedFor
 from voicegw.agents.tools import Ran, ToolContext, as_json, bad_arguments, definition, timed_out
 from voicegw.call.settings import ToolRules
+from voicegw.config.addresses import is_public, parsed_address
 
 log = logging.getLogger(__name__)
 
@@ -86,19 +86,12 @@ class _PublicOnly(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
-        if any(not _public(entry["host"]) for entry in found):
+        if any(not is_public(entry["host"]) for entry in found):
             raise _PrivateAddress(f"{host} is a private address")
         return found
 
     async def close(self) -> None:
         await self._resolver.close()
-
-
-def _public(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address.partition("%")[0]).is_global
-    except ValueError:
-        return False
 
 
 class WebhookTool:
@@ -227,10 +220,7 @@ class WebhookTool:
 def _host_allowed(url: str) -> bool:
     """Names are looked at when they are resolved; an address as such does not pass the resolver."""
     host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return True
+    return parsed_address(host) is None or is_public(host)
 
 
 def _with_secrets(text: str, values: Mapping[str, str]) -> str:

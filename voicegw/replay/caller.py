@@ -310,15 +310,7 @@ class LiveCaller:
             case "reply_text":
                 if event["kind"] == "reply":
                     self._answers.add(event["speech_id"])
-                self._playout.began(event["speech_id"])
-            case "mark":
-                self._playout.mark(event["speech_id"])
-            case "pause":
-                self._playout.pause()
-            case "resume":
-                self._playout.resume()
-            case "clear":
-                self._playout.clear()
+        self._playout.obey(event)
 
     def _happened(self, by: Literal["gateway", "caller"], event: Mapping[str, Any]) -> None:
         at_ms = round((asyncio.get_running_loop().time() - self._began_at) * 1000)

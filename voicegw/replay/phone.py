@@ -103,16 +103,7 @@ class Phone:
                 self._caller.agent_started()
             case "speech_stopped":
                 self._caller.agent_stopped(cut=event["cut"])
-            case "reply_text":
-                self._playout.began(event["speech_id"])
-            case "mark":
-                self._playout.mark(event["speech_id"])
-            case "pause":
-                self._playout.pause()
-            case "resume":
-                self._playout.resume()
-            case "clear":
-                self._playout.clear()
+        self._playout.obey(event)
 
     def frame(self) -> list[Message]:
         """Take both sides one frame further; returns what is to be sent."""

@@ -4,6 +4,8 @@ Pure: a frame is taken every 20 ms, by whoever has a clock.
 """
 
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 from voicegw.audio.pcm import FRAME_BYTES, FRAME_MS, SAMPLE_BYTES, SILENT_FRAME
 from voicegw.carriers.base import PlayedReport
@@ -30,6 +32,20 @@ class Playout:
     def waiting(self) -> bool:
         """True while there is audio that was not played."""
         return any(audio is not None for _, audio in self._queue)
+
+    def obey(self, event: Mapping[str, Any]) -> None:
+        """Take an event of the native protocol; those that are nothing to a player change nothing."""
+        match event["type"]:
+            case "reply_text":
+                self.began(event["speech_id"])
+            case "mark":
+                self.mark(event["speech_id"])
+            case "pause":
+                self.pause()
+            case "resume":
+                self.resume()
+            case "clear":
+                self.clear()
 
     def began(self, speech_id: int) -> None:
         """The audio that follows is of this sentence."""

@@ -11,7 +11,6 @@ A 2xx answer is the end of it; 410 too. Anything else is tried again, later and 
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import json
 import logging
 import random
@@ -25,6 +24,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from voicegw.config import HookSettings
+from voicegw.config.addresses import is_public, parsed_address
 from voicegw.errors import ConfigError
 from voicegw.store.spool import HOOK, Spool
 
@@ -62,17 +62,6 @@ class PublicOnly(AbstractResolver):
         await self._resolver.close()
 
 
-def is_public(address: str) -> bool:
-    """True for an address that anybody on the internet may reach."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return found.is_global and not found.is_multicast
-
-
 class AfterCall:
     """Delivers the webhooks of one process. Raises ConfigError for an address that is private."""
 
@@ -81,7 +70,7 @@ class AfterCall:
     ) -> None:
         host = urlsplit(settings.url).hostname or ""
         # Resolvers are not asked about literal addresses.
-        if not settings.allow_private and _is_address(host) and not is_public(host):
+        if not settings.allow_private and parsed_address(host) is not None and not is_public(host):
             raise ConfigError(f"hook.url: {host} is a private address; hook.allow_private allows it")
         self._settings = settings
         self._spool = spool
@@ -164,11 +153,3 @@ class AfterCall:
 def _ended_at(record: bytes) -> float:
     found: dict[str, Any] = json.loads(record)
     return datetime.fromisoformat(found["ended_at"]).timestamp()
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True

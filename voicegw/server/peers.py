@@ -13,6 +13,7 @@ from http import HTTPStatus
 
 from voicegw.carriers.base import Handshake, Start
 from voicegw.config import PeerSettings, Settings
+from voicegw.config.addresses import parsed_address
 from voicegw.errors import CarrierError, VoicegwError
 from voicegw.server.signatures import plivo_signed, telnyx_token, twilio_signed, vonage_signed
 
@@ -121,13 +122,10 @@ def _has_signature(settings: Settings, carrier: str) -> bool:
 def _allowed(address: str, networks: tuple[str, ...]) -> bool:
     if not networks:
         return True
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return any(found in ipaddress.ip_network(network, strict=False) for network in networks)
+    found = parsed_address(address)
+    return found is not None and any(
+        found in ipaddress.ip_network(network, strict=False) for network in networks
+    )
 
 
 def _authorization(handshake: Handshake, peer: PeerSettings) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from voicegw.config import Settings
+from voicegw.config.addresses import parsed_address
 
 log = logging.getLogger(__name__)
 
@@ -135,18 +136,10 @@ _WORDS = {
 }
 
 
-def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return None
-    return (found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else found
-
-
 @lru_cache(maxsize=4096)
 def whose(address: str) -> str:
     """Whom an address belongs to: itself, or its network of IPv6. Empty for what is no address."""
-    found = _parsed(address)
+    found = parsed_address(address)
     if found is None:
         return ""
     if isinstance(found, ipaddress.IPv6Address):
@@ -156,5 +149,5 @@ def whose(address: str) -> str:
 
 def is_in(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
     """True when an address lies in one of the networks."""
-    found = _parsed(address)
+    found = parsed_address(address)
     return found is not None and any(found in network for network in networks)
