@@ -14,6 +14,7 @@ from voicegw.audio.level import for_recognition, rms
 from voicegw.audio.pcm import FRAME_BYTES, SAMPLES_PER_MS
 from voicegw.call.ear import Ear
 from voicegw.call.events import VoiceActivity
+from voicegw.embedded.worker import Decoder
 from voicegw.providers.cassette import frame_hashes
 from voicegw.rehearsal.caller import ScriptedCaller
 from voicegw.rehearsal.script import Script
@@ -156,3 +157,27 @@ async def test_the_ear_hears_what_came_and_the_recogniser_what_was_repaired(
     told_in_log = [r.getMessage() for r in caplog.records if "clipped" in r.getMessage()]
     assert len(told_in_log) == 1
     assert "fellow" not in told_in_log[0]
+
+
+def errors(said: list[str], heard: list[str]) -> int:
+    """Return how many words are wrong, missing or too many (edit distance)."""
+    row = list(range(len(heard) + 1))
+    for number, word in enumerate(said, 1):
+        before, row[0] = row[0], number
+        for at, other in enumerate(heard, 1):
+            before, row[at] = row[at], min(row[at] + 1, row[at - 1] + 1, before + (word != other))
+    return row[-1]
+
+
+def test_the_embedded_recogniser_mishears_no_more_words_than_before() -> None:
+    """A command 12 dB over full scale behind mu-law, where clipping costs it every word."""
+    said = ["go", "forward", "ten", "meters"]
+    heard = through_mu_law(pcm(speech("goforward.flac") * 4))
+    found = clipping(heard)
+    assert found is not None
+    decoder = Decoder()
+    before, after = (
+        errors(said, [word.word for word in decoder.recognise(sound).words])
+        for sound in (heard, repaired(heard, found))
+    )
+    assert after <= before

@@ -1,6 +1,7 @@
 """The second voice detector: the real model on real voices, many calls at once, and when it fails."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,12 @@ from rehearsed import GO_FORWARD
 from tiny_turn_model import write_model
 
 from voicegw.audio.pcm import FRAME_BYTES, SAMPLES_PER_MS, SILENT_FRAME
+from voicegw.bench.carrier import Beside
+from voicegw.bench.figures import Load, Spread
+from voicegw.bench.hearing_cost import Hearing, HearingCost
 from voicegw.call.ear import Ear
 from voicegw.call.events import Event, VoiceActivity
+from voicegw.cli.bench import run_voice_model_bench
 from voicegw.rehearsal.clock import run_virtual
 from voicegw.server.voice_model import (
     BOOKED,
@@ -194,3 +199,29 @@ async def test_off_means_off_and_the_package_holds_a_model() -> None:
     found = make_voice_model("auto", loop)
     assert found is not None
     found.close()
+
+
+@pytest.mark.alone
+def test_what_hearing_costs_is_measured_with_the_model_and_without(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever thinks of installing it wants to know how many calls fewer a core will hold."""
+    run_voice_model_bench(3, quick=True, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["cost"]["ear_ms"] > found["cost"]["bare_ms"] > 0
+    assert found["model"]["name"] == "with silero"
+    for load in (*found["model"]["native"], *found["model"]["other"]):
+        assert load["frames"] > 100
+        assert load["trouble"] == {}
+
+
+def test_hearing_is_told_as_what_it_adds() -> None:
+    """In milliseconds per call-second, and as a share of the call that has the plain ear."""
+
+    def load(cpu_ms: float) -> Load:
+        return Load(100, "talking", 16.0, cpu_ms, 100.0, 90.0, Spread(9, 0.1, 0.2, 0.3))
+
+    run = Beside("with silero", 100, [load(4.0), load(4.2)], [load(5.0), load(5.4)], 1.3, True)
+    hearing = Hearing(HearingCost(ear_ms=0.3, bare_ms=0.2), run)
+    assert hearing.model_ms == pytest.approx(1.1)
+    assert hearing.ear_share == pytest.approx(0.1 / 4.0)

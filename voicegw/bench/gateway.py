@@ -27,11 +27,16 @@ not_understood = "Sorry, I did not catch that. Could you say it again?"
 
 
 def bench_settings(
-    folder: Path, base_url: str, calls: int, language: str = "en", secret: str = ""
+    folder: Path,
+    base_url: str,
+    calls: int,
+    language: str = "en",
+    secret: str = "",
+    voice_model: bool = False,
 ) -> Settings:
     """Settings for `calls` calls over the provider at `base_url`; everything is kept in `folder`.
 
-    With a `secret` callers need tokens.
+    With a `secret` callers need tokens; with `voice_model` the second voice detector hears them too.
     """
     personas = folder / "personas"
     personas.mkdir(exist_ok=True)
@@ -54,13 +59,21 @@ def bench_settings(
             "persona.folders": str(personas),
             "store.data_dir": str(folder),
             "door.secret": secret,
+            # Not by what happens to be installed.
+            "turns.second_stage": "on" if voice_model else "off",
         },
     )
 
 
 async def _serve(order: dict[str, Any]) -> None:
     secret = order.get("secret", "")
-    settings = bench_settings(Path(order["folder"]), order["base_url"], order["calls"], secret=secret)
+    settings = bench_settings(
+        Path(order["folder"]),
+        order["base_url"],
+        order["calls"],
+        secret=secret,
+        voice_model=order.get("voice_model", False),
+    )
     # Behind a locked door everything is on: records, recordings, the watch over the loop.
     gateway = await make_gateway(settings, keep=bool(secret))
     gateway.start()

@@ -19,6 +19,7 @@ from voicegw.bench.carrier import PATHS, Beside, beside
 from voicegw.bench.figures import LOAD, Bench, Capacity, Load, Machine, Round, Row, both
 from voicegw.bench.first_sentence import first_sentences
 from voicegw.bench.flood import Flooding
+from voicegw.bench.hearing_cost import Hearing, hearing_cost
 from voicegw.bench.load import LoadOrder, order_fields
 from voicegw.bench.policy_cost import policy_costs
 from voicegw.bench.processes import Child, cores
@@ -33,6 +34,7 @@ NEAR = 0.12
 # What is compared with a gateway that keeps nothing: records, recordings, metrics that are fetched, tokens.
 EVERYTHING = "everything on"
 FLOODED = "under a flood"
+VOICE_MODEL = "with silero"
 # As deploy/prometheus.yml has it.
 SCRAPE_S = 10.0
 TOKEN_S = 3600.0
@@ -126,11 +128,23 @@ class Bencher:
             other.append(self._gateway(calls, talking=True, carrier=name))
         return beside(name, calls, native, other)
 
-    def _gateway(self, calls: int, *, talking: bool, carrier: str = "native") -> Load:
-        self._tell(f"{calls} {carrier} calls at the gateway, {'talking' if talking else 'idle'}")
+    def voice_model(self, calls: int) -> Beside:
+        """Measure talking calls with the second voice detector and without, in turns."""
+        alone: list[Load] = []
+        both: list[Load] = []
+        for _ in range(self._plan.rounds):
+            alone.append(self._gateway(calls, talking=True))
+            both.append(self._gateway(calls, talking=True, voice_model=True))
+        return beside(VOICE_MODEL, calls, alone, both)
+
+    def _gateway(
+        self, calls: int, *, talking: bool, carrier: str = "native", voice_model: bool = False
+    ) -> Load:
+        what = f"{'talking' if talking else 'idle'}{', ' + VOICE_MODEL if voice_model else ''}"
+        self._tell(f"{calls} {carrier} calls at the gateway, {what}")
 
         def once() -> Load:
-            with self._running_gateway(calls, profiled=talking) as server:
+            with self._running_gateway(calls, profiled=talking, voice_model=voice_model) as server:
                 return self._load(
                     server, PATHS[carrier], calls, talking=talking, answers=True, carrier=carrier
                 )
@@ -196,7 +210,9 @@ class Bencher:
         return _repeated(once, self._tell)
 
     @contextlib.contextmanager
-    def _running_gateway(self, calls: int, *, profiled: bool, secret: str = "") -> Iterator[Child]:
+    def _running_gateway(
+        self, calls: int, *, profiled: bool, secret: str = "", voice_model: bool = False
+    ) -> Iterator[Child]:
         with (
             tempfile.TemporaryDirectory(prefix="voicegw-bench-") as folder,
             Child("voicegw.bench.provider", {}, self._other_cores) as provider,
@@ -206,6 +222,7 @@ class Bencher:
                 "base_url": provider.said()["base_url"],
                 "calls": calls,
                 "secret": secret,
+                "voice_model": voice_model,
                 "profile": str(self._profile.absolute()) if self._profile and profiled else "",
             }
             with Child("voicegw.bench.gateway", order, self._server_core) as server:
@@ -302,3 +319,15 @@ def measure_everything_on(
 def measure_flooded(calls: int, messages_s: int, *, speech: Path, quick: bool, tell: Tell) -> Beside:
     """Measure what a client that floods costs the others. Raises ConfigError, ChildFailed."""
     return Bencher(QUICK if quick else FULL, speech, tell).flooded(calls, messages_s)
+
+
+def measure_voice_model(
+    calls: int, *, speech: Path, quick: bool, tell: Tell, profile: Path | None = None
+) -> Hearing:
+    """Measure what hearing costs: the ear beside the least there is, the second detector beside none.
+
+    Raises ConfigError, ChildFailed.
+    """
+    model = Bencher(QUICK if quick else FULL, speech, tell, profile).voice_model(calls)
+    tell("the ear alone")
+    return Hearing(hearing_cost(), model)

