@@ -13,11 +13,15 @@ from test_records import delivered
 from typer.testing import CliRunner
 
 from voicegw.cli import app
+from voicegw.config import StoreSettings
 from voicegw.errors import ConfigError
 from voicegw.rehearsal.script import Script, ScriptedReply, ToolCall
 from voicegw.replay.live import replay_live
 from voicegw.replay.sample import read_sample
+from voicegw.server.keeping import Keeping
 from voicegw.store.bundle import Bundles
+from voicegw.store.journal import lock
+from voicegw.store.spool import Spool
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 SCRIPT = Script(
@@ -74,6 +78,48 @@ def test_a_bundle_has_all_of_a_call_and_no_secret(bundle: Path) -> None:
         assert b"tts-secret" not in path.read_bytes()
 
 
+def killed(bundle: Path, data: Path) -> Path:
+    """Make of a whole call what a killed process leaves of one; returns its journal.
+
+    That is a bundle that is not whole, the mark of an open call, and a journal and an answer that break off.
+    """
+    part = bundle.rename(bundle.with_name(f"{bundle.name}.part"))
+    for name in ("commands.txt", "journal.jsonl", "recording.flac"):
+        (part / name).unlink()
+    with (part / "cassette.jsonl").open("ab") as file:
+        file.write(b'{"route":"tts","ke')
+    journal = data / "journals" / f"{bundle.name}.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[: len(whole) * 3 // 4])
+    for path in data.glob("voicegw.db*"):
+        path.unlink()
+    Spool(data).begin(bundle.name)
+    return journal
+
+
+async def close_while_held(data: Path, journal: Path) -> None:
+    """Start a process's keeping while somebody looks into the journal, until the call has been closed."""
+    keeping = Keeping(StoreSettings(data_dir=str(data)), dead_again_s=0.2)
+    with await asyncio.to_thread(journal.open, "rb") as held:
+        assert lock(held.fileno())
+        keeping.start()
+        await asyncio.to_thread(keeping.spool.count)
+        assert keeping.delivered == 0
+    await delivered(keeping, 1)
+    await keeping.close()
+
+
+def test_the_bundle_of_a_killed_process_is_made_whole(bundle: Path, tmp_path: Path) -> None:
+    """The next process closes the call when its journal is free, and its bundle, as far as they came."""
+    names = {path.name for path in bundle.iterdir()}
+    takes = (bundle / "cassette.jsonl").read_bytes()
+    asyncio.run(close_while_held(tmp_path, killed(bundle, tmp_path)))
+    assert {path.name for path in bundle.iterdir()} == names
+    assert (bundle / "cassette.jsonl").read_bytes() == takes
+    assert bundle.name in typed(tmp_path, "calls", "list", "--ended-by", "killed")
+    replayed(str(bundle))
+
+
 async def test_no_bundle_is_kept_unless_it_is_asked_for(tmp_path: Path) -> None:
     """Callers' words on a disk are a decision."""
     async with kept_gateway(tmp_path, SCRIPT) as running:
@@ -86,13 +132,17 @@ async def test_no_bundle_is_kept_unless_it_is_asked_for(tmp_path: Path) -> None:
 def test_answers_beyond_the_bounds_are_left_out_and_counted(tmp_path: Path) -> None:
     """A call of a day must not fill the disk, and nobody should take its cassette for whole."""
     bundles = Bundles(tmp_path / "bundles", most_bytes=100, head="head")
-    bundle = bundles.begin("abc")
+    bundle = bundles.begin("abc", {"call": {}})
     bundle.answer(60, lambda: "first")
     bundle.answer(60, lambda: "second")
     bundle.answer(30, lambda: "third")
+    bundles.submit(lambda: None).result()
+    # Until it is whole it tells what a killed process would leave.
+    part = json.loads((tmp_path / "bundles" / "abc.part" / "bundle.json").read_text("utf-8"))
+    assert part == {"format": 1, "call": {}, "killed": True}
     journal = tmp_path / "abc.jsonl"
     journal.write_text("events\n", "utf-8")
-    whole = bundle.end({"call": {}}, journal, None, ["a line"])
+    whole = bundle.end(journal, None, ["a line"])
     bundles.close()
     assert whole is not None
     assert (whole / "cassette.jsonl").read_text("utf-8").splitlines() == ["head", "first", "third"]
@@ -105,9 +155,9 @@ def test_a_bundle_that_cannot_be_written_is_told_and_hurts_nobody(
     """The folder's place is taken by a file: as good as a full disk."""
     (tmp_path / "bundles").write_text("no folder", "utf-8")
     bundles = Bundles(tmp_path / "bundles", most_bytes=1000, head="head")
-    bundle = bundles.begin("abc")
+    bundle = bundles.begin("abc", {})
     bundle.answer(10, lambda: "first")
-    assert bundle.end({}, tmp_path / "abc.jsonl", None, []) is None
+    assert bundle.end(tmp_path / "abc.jsonl", None, []) is None
     bundles.close()
     assert "is not whole" in caplog.text
 

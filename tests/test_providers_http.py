@@ -16,6 +16,7 @@ from voicegw.providers import AiohttpStreams, ConnectionFailed, HttpRequest, Pro
 from voicegw.rehearsal.provider import ScriptedProvider
 from voicegw.rehearsal.provider_server import ProviderServer
 from voicegw.rehearsal.script import Fault, Script, bench_script, spoken
+from voicegw.rehearsal.self_signed import self_signed
 
 PCM = bytes(3200)
 
@@ -76,10 +77,45 @@ async def test_nobody_at_the_address_is_a_connection_error() -> None:
     streams = AiohttpStreams()
     with pytest.raises(ProviderError) as caught:
         await providers_over(streams, base_url=base_url).stt.transcribe(PCM)
-    assert (caught.value.code, caught.value.retryable) == ("connection", True)
+    assert (caught.value.code, caught.value.retryable) == ("refused", True)
     await streams.aclose()
     with pytest.raises(ConnectionFailed):
         await streams.send(HttpRequest("GET", base_url, (), b""))
+
+
+async def failure_at(base_url: str) -> ProviderError:
+    streams = AiohttpStreams()
+    with pytest.raises(ProviderError) as caught:
+        await one_exchange(providers_over(streams, base_url=base_url))
+    await streams.aclose()
+    return caught.value
+
+
+async def test_a_name_that_does_not_exist_is_told_apart() -> None:
+    """RFC 6761: no name server knows a name below .invalid."""
+    error = await failure_at("http://provider.invalid/v1")
+    assert (error.code, error.retryable) == ("dns", True)
+
+
+async def test_a_certificate_of_nobody_is_told_apart() -> None:
+    """So is a server that speaks no TLS at all."""
+    async with ProviderServer(ScriptedProvider(), tls=self_signed()) as server:
+        assert (await failure_at(server.base_url)).code == "tls"
+    async with ProviderServer(ScriptedProvider()) as server:
+        assert (await failure_at(server.base_url.replace("http://", "https://"))).code == "tls"
+
+
+async def test_a_server_that_hangs_up_before_it_answers_is_told_apart() -> None:
+    """Something listens, and it is no provider, or one that is just dying."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        assert (await failure_at(f"http://127.0.0.1:{port}/v1")).code == "reset"
 
 
 async def test_a_compressed_answer_is_unpacked() -> None:

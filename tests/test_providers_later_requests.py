@@ -77,5 +77,5 @@ async def test_nobody_at_the_address_is_a_connection_error_also_later() -> None:
         await failure_of(Fault(refuse=True), after=0),
         await failure_of(Fault(refuse=True), after=2),
     )
-    assert first["code"] == later["code"] == "connection"
+    assert first["code"] == later["code"] == "reset"
     assert first["retryable"] is later["retryable"] is True

@@ -190,7 +190,7 @@ async def test_tools_are_offered_and_called() -> None:
 @pytest.mark.parametrize(
     ("fault", "code", "retryable"),
     [
-        (Fault(refuse=True), "connection", True),
+        (Fault(refuse=True), "reset", True),
         (Fault(hang=True), "timeout", True),
         (Fault(stall_after=0), "timeout", True),
         (Fault(stall_after=600), "timeout", True),

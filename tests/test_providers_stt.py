@@ -76,7 +76,7 @@ async def test_sparse_and_odd_answers_are_understood() -> None:
 @pytest.mark.parametrize(
     ("fault", "code", "retryable"),
     [
-        (Fault(refuse=True), "connection", True),
+        (Fault(refuse=True), "reset", True),
         (Fault(hang=True), "timeout", True),
         (Fault(stall_after=5), "timeout", True),
         (Fault(reset_after=5), "broken", True),

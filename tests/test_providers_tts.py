@@ -139,7 +139,7 @@ async def test_nothing_to_say_may_be_silence() -> None:
 @pytest.mark.parametrize(
     ("fault", "code", "retryable"),
     [
-        (Fault(refuse=True), "connection", True),
+        (Fault(refuse=True), "reset", True),
         (Fault(hang=True), "timeout", True),
         (Fault(stall_after=0), "timeout", True),
         (Fault(stall_after=9001), "timeout", True),

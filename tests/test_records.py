@@ -317,15 +317,16 @@ def test_a_killed_call_is_closed_by_its_journal(tmp_path: Path) -> None:
     journal.write(Played(1, 320, False), 2_000_000)
     journal.flush()
     # While its process lives the call is nobody else's business.
-    assert Spool(tmp_path).close_dead_calls(hook=True) == 0
+    assert Spool(tmp_path).close_dead_calls(hook=True) == []
     journal.close()
     with journal.path.open("ab") as file:
         file.write(b'{"t":3000000,"e":"Pla')
-    assert Spool(tmp_path).close_dead_calls(hook=True) == 1
+    assert Spool(tmp_path).close_dead_calls(hook=True, least_age_s=60.0) == []
+    assert Spool(tmp_path).close_dead_calls(hook=True) == [call_id]
     (found,) = [load_record(data) for _, data in spool.waiting()]
     assert (found.caller, found.ended_by, found.duration_ms) == ("+84901", "killed", 2000)
     assert sorted(path.suffix for path in spool.folder.iterdir()) == [".hook", ".json"]
-    assert Spool(tmp_path).close_dead_calls(hook=True) == 0
+    assert Spool(tmp_path).close_dead_calls(hook=True) == []
 
 
 def test_a_call_that_ended_and_was_killed_before_its_mark_was_gone_keeps_its_record(tmp_path: Path) -> None:

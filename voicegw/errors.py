@@ -45,8 +45,8 @@ class ProviderError(VoicegwError):
     """A request to a provider failed.
 
     `code` is a short word for what happened: the provider's own error code where it sent one, else
-    `timeout`, `connection`, `http_503`, `bad_answer`, … `retry_after` is in seconds. Within a call each is a
-    `ProviderFailed` event; the timeline tells what the caller heard because of it (`Failure.heard`).
+    `timeout`, `dns`, `tls`, `refused`, `http_503`, `bad_answer`, … `retry_after` is in seconds. Within a call
+    each is a `ProviderFailed` event; the timeline tells what the caller heard for it (`Failure.heard`).
     """
 
     def __init__(

@@ -250,12 +250,20 @@ def _advice(error: ProviderError, settings: Settings, stage: Stage, route: str) 
         )
     if error.status in (400, 422):
         return f"The provider refuses the request; often the model or the voice: set {_model_name(stage)}"
-    if error.code == "connection":
-        return f"Is the address {settings.resolved(stage).base_url} right, and does the server run?"
+    base_url = settings.resolved(stage).base_url
+    if error.code == "dns":
+        return f"The name in {base_url} is not found: is it right, and does this machine reach a name server?"
+    if error.code == "tls":
+        return (
+            f"The server at {base_url} has no certificate that this machine trusts, or speaks no TLS (is "
+            "http:// meant?). A certificate of your own is trusted by SSL_CERT_FILE=FILE"
+        )
+    if error.code in ("connection", "refused", "unreachable", "reset"):
+        return f"Is the address {base_url} right, and does the server run?"
     if error.code == "timeout":
         return f"The provider is slow or unreachable: try again, or raise {group}__TIMEOUT_S"
     if error.code in ("bad_answer", "redirect"):
-        return f"Is the base URL {settings.resolved(stage).base_url} right? It usually ends in /v1"
+        return f"Is the base URL {base_url} right? It usually ends in /v1"
     return "The trouble is at the provider: try again later, or look at its status page"
 
 

@@ -38,7 +38,7 @@ class Take:
     """One answer. `chunks`: seconds to wait before each piece, and the piece; the first waits for the head.
 
     `key` is what it answers; `frames` for STT the hashes of the audio's frames. `broken`: how the connection
-    failed, if it did.
+    failed, if it did, and `code` the word for it.
     """
 
     route: Route
@@ -48,6 +48,7 @@ class Take:
     chunks: list[tuple[float, bytes]] = field(default_factory=list)
     frames: tuple[int, ...] = ()
     broken: str = ""
+    code: str = "connection"
 
 
 def route_of(request: HttpRequest) -> Route:
@@ -151,6 +152,7 @@ def _line(take: Take, compact: bool) -> dict[str, Any]:
         line["headers"] = take.headers
     if take.broken:
         line["broken"] = take.broken
+        line["code"] = take.code
     if take.frames:
         line["frames"] = base64.b64encode(np.asarray(take.frames, "<u4").tobytes()).decode()
     delays = [round(delay * 1000, 1) for delay, _ in take.chunks]
@@ -180,7 +182,8 @@ def _take(line: dict[str, Any]) -> Take:
     else:
         pieces = [(delay / 1000, text.encode()) for delay, text in chunks]
     headers = dict(line.get("headers", {}))
-    return Take(line["route"], line["key"], line["status"], headers, pieces, frames, line.get("broken", ""))
+    broken, code = line.get("broken", ""), line.get("code", "connection")
+    return Take(line["route"], line["key"], line["status"], headers, pieces, frames, broken, code)
 
 
 def _opus(pcm24k: bytes) -> bytes:

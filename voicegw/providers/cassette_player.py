@@ -56,7 +56,7 @@ class CassettePlayer:
         if delay:
             await asyncio.sleep(delay)
         if take.broken and not take.chunks:
-            raise ConnectionFailed(take.broken)
+            raise ConnectionFailed(take.broken, take.code)
         return _Playing(take)
 
     async def aclose(self) -> None:
@@ -196,4 +196,4 @@ class _Playing:
             if data:
                 yield data
         if take.broken:
-            raise ConnectionFailed(take.broken)
+            raise ConnectionFailed(take.broken, take.code)

@@ -70,7 +70,7 @@ async def _recorded(inner: ByteStreams, request: HttpRequest, keep: Callable[[Ta
     try:
         response = await inner.send(request)
     except ConnectionFailed as error:
-        take.broken = str(error)
+        take.broken, take.code = str(error), error.code
         keep(take)
         raise
     take.status = response.status
@@ -106,7 +106,7 @@ class _Recording:
             self._keep()
             raise
         except ConnectionFailed as error:
-            self._take.broken = str(error)
+            self._take.broken, self._take.code = str(error), error.code
             self._keep()
             raise
         now = asyncio.get_running_loop().time()

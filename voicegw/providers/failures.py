@@ -2,7 +2,7 @@
 
 | what happened | code | retryable |
 |---|---|---|
-| no connection, or broken before the head of the answer | `connection` | yes |
+| no connection, or broken before the head of the answer | `ConnectionFailed.code`: `dns`, `tls`, … | yes |
 | connection broken inside the answer | `broken` | yes |
 | nothing came within the deadline | `timeout` | yes |
 | an error status | the provider's own code, else `http_503` … | see `_is_retryable`; never without money |
@@ -86,7 +86,7 @@ class Failures:
             return self._from_status(error)
         if isinstance(error, openai.APIConnectionError | httpx2.TransportError | ConnectionFailed):
             cause = error.__cause__ or error
-            return self.error("connection", f"no connection ({cause})", retryable=True)
+            return self.error(_connection_code(error), f"no connection ({cause})", retryable=True)
         return self.error("bad_request", f"the request could not be made ({type(error).__name__}: {error})")
 
     def from_event(self, event: Mapping[str, Any], request_id: str | None = None) -> ProviderError:
@@ -140,6 +140,14 @@ class Failures:
             retry_after=retry_after_s(headers),
             request_id=request_id,
         )
+
+
+def _connection_code(error: BaseException) -> str:
+    """What the seam said, below what the client has put around it."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, ConnectionFailed):
+        found = found.__cause__
+    return found.code if found is not None else "connection"
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

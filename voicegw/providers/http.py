@@ -5,6 +5,9 @@ answers, cassettes, faults and "cut at every byte" are interchangeable. `SeamTra
 `openai` client on top of it. The seam knows nothing of STT, LLM or TTS, of keys or of retries.
 """
 
+import errno
+import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,7 +23,42 @@ RESPONSE_EXTENSION = "voicegw_response"
 
 
 class ConnectionFailed(Exception):
-    """The connection could not be made, or broke before the answer was complete. The message says which."""
+    """The connection could not be made, or broke before the answer was complete. The message says which.
+
+    `code` is a word for it: `dns` (the name is not found), `tls` (no trust, or no TLS at the other end),
+    `refused` (nobody listens there), `unreachable`, `reset` (the other side cut it), else `connection`.
+    """
+
+    def __init__(self, message: str, code: str = "connection") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def connection_failed(error: Exception) -> ConnectionFailed:
+    """Translate what aiohttp raised."""
+    return ConnectionFailed(f"{type(error).__name__}: {error}", _code(error))
+
+
+_ERRNOS = {
+    errno.ECONNREFUSED: "refused",
+    errno.EHOSTUNREACH: "unreachable",
+    errno.ENETUNREACH: "unreachable",
+    errno.ECONNRESET: "reset",
+    errno.EPIPE: "reset",
+}
+
+
+def _code(error: BaseException) -> str:
+    # In this order: a certificate that is not trusted is an OSError too.
+    if isinstance(error, aiohttp.ClientConnectorDNSError | socket.gaierror):
+        return "dns"
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return "tls"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "reset"
+    if isinstance(error, OSError) and error.errno in _ERRNOS:
+        return _ERRNOS[error.errno]
+    return _code(error.__cause__) if error.__cause__ is not None else "connection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +136,7 @@ class AiohttpStreams:
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionFailed(f"{type(error).__name__}: {error}") from error
+            raise connection_failed(error) from error
         return _AiohttpResponse(response)
 
     async def aclose(self) -> None:
@@ -144,7 +182,7 @@ class _AiohttpResponse:
         try:
             data = await self._content.readany()
         except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionFailed(f"{type(error).__name__}: {error}") from error
+            raise connection_failed(error) from error
         if not data:
             raise StopAsyncIteration
         return data

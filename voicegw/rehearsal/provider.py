@@ -81,7 +81,8 @@ class Plan:
     headers: dict[str, str] = field(default_factory=dict)
     ends: Literal["complete", "hang", "reset"] = "complete"
     answers: bool = True
-    reason: str = "connection refused"
+    reason: str = "connection reset by peer"
+    code: str = "reset"
 
 
 class ScriptedProvider:
@@ -121,7 +122,7 @@ class ScriptedProvider:
         try:
             if not plan.answers:
                 if plan.ends == "reset":
-                    raise ConnectionFailed(plan.reason)
+                    raise ConnectionFailed(plan.reason, plan.code)
                 await asyncio.get_running_loop().create_future()
             first_delay = plan.pieces[0][0] if plan.pieces else 0.0
             if first_delay:
@@ -279,7 +280,7 @@ class _MemoryResponse:
             await asyncio.get_running_loop().create_future()
         if self._plan.ends == "reset":
             received.end("broken")
-            raise ConnectionFailed("connection reset by peer")
+            raise ConnectionFailed("connection reset by peer", "reset")
         received.end("complete")
 
 
@@ -311,9 +312,8 @@ def _replaces_answer(fault: Fault) -> bool:
 
 def _fault_plan(received: Received, fault: Fault) -> Plan:
     if fault.refuse or fault.hang:
-        return Plan(
-            received, [], ends="reset" if fault.refuse else "hang", answers=False, reason=fault.reason
-        )
+        ends: Literal["hang", "reset"] = "reset" if fault.refuse else "hang"
+        return Plan(received, [], ends=ends, answers=False, reason=fault.reason, code=fault.code)
     delay_s = fault.delay_ms / 1000
     if fault.wrong:
         plan = _bytes_plan(received, fault.body, fault.content_type, delay_s)

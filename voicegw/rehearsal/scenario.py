@@ -41,6 +41,7 @@ class FaultAt(_Strict):
     status: int | None = None
     refuse: bool = False
     reason: str = "connection refused"
+    code: str = "refused"
     hang: bool = False
     stall_after: int | None = None
     reset_after: int | None = None

@@ -58,7 +58,8 @@ class Fault:
     """One way to misbehave; exactly one of the fields says which.
 
     `status` answers with that HTTP status, `headers` and `body` (a JSON error object when empty). `refuse`
-    breaks the connection before any answer, for `reason`; `hang` never answers. `stall_after` and
+    breaks the connection before any answer, for `reason` and with the `code` of a ConnectionFailed; `hang`
+    never answers. `stall_after` and
     `reset_after` send that many bytes of the right answer, then nothing, or a broken connection. `wrong`
     sends `body` as `content_type` with status 200. `error_event` sends that many tokens, then an error
     object inside the stream. `end_after` ends the answer cleanly, too early, after that many bytes.
@@ -66,7 +67,8 @@ class Fault:
 
     status: int | None = None
     refuse: bool = False
-    reason: str = "connection refused"
+    reason: str = "connection reset by peer"
+    code: str = "reset"
     hang: bool = False
     stall_after: int | None = None
     reset_after: int | None = None

@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 from voicegw.agents.personas import Persona
 from voicegw.config import Settings
-from voicegw.errors import Stage
+from voicegw.errors import ConfigError, Stage
 from voicegw.providers.cassette import Take, take_line
-from voicegw.store.bundle import Bundle
+from voicegw.store.bundle import Bundle, finish
 from voicegw.store.recording import Tape
 from voicegw.store.steps import first_other, lines, replay
 
@@ -23,11 +23,10 @@ _GROUPS = ("turns", "limits", "patience", "persona", "verdict", "speech_cache")
 class CallBundle:
     """The bundle of one call; keeps what the providers answer (`KEEPER`), but nothing sensitive."""
 
-    def __init__(self, bundle: Bundle, tape: Tape, journal: Path, about: Mapping[str, Any]) -> None:
+    def __init__(self, bundle: Bundle, tape: Tape, journal: Path) -> None:
         self._bundle = bundle
         self._tape = tape
         self._journal = journal
-        self._about = about
 
     @property
     def wanted(self) -> bool:
@@ -46,9 +45,21 @@ class CallBundle:
             steps = list(replay(self._journal))
             if (number := first_other(self._journal, steps)) is not None:
                 log.error("%s: its events gave other commands at step %d again", self._journal.name, number)
-            self._bundle.end(self._about, self._journal, recording, lines(steps))
+            self._bundle.end(self._journal, recording, lines(steps))
         except Exception:
             log.exception("the bundle of %s could not be made", self._journal.name)
+
+
+def finish_bundle(data: Path, call_id: str) -> bool:
+    """Make a bundle of a killed process whole; False: it has left none. Blocks; never fails."""
+    journal, recording = data / "journals" / f"{call_id}.jsonl", data / "recordings" / f"{call_id}.flac"
+    try:
+        commands = lines(replay(journal))
+        found = recording if recording.exists() else None
+        return finish(data / "bundles", call_id, journal, found, commands) is not None
+    except (OSError, ConfigError, RuntimeError) as error:
+        log.error("the bundle of %s could not be made whole: %s", call_id, error)
+        return False
 
 
 def about_bundle(told: Mapping[str, str], persona: Persona, settings: Settings) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from voicegw.config import HookSettings, StoreSettings
 from voicegw.errors import StoreError
 from voicegw.providers.cassette import HEAD
 from voicegw.server.after_call import AfterCall
-from voicegw.server.bundling import CallBundle
+from voicegw.server.bundling import CallBundle, finish_bundle
 from voicegw.store.bundle import Bundles
 from voicegw.store.database import Database, database_url
 from voicegw.store.recording import Recorder, Tape
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 MOST_WAIT_S = 15.0
 # Records in one transaction.
 BATCH = 50
+# Calls of killed processes are looked for this often.
+DEAD_AGAIN_S = 60.0
 # Old files and rows are looked for this often.
 RETENTION_S = 3600.0
 
@@ -44,8 +46,11 @@ class Keeping:
         settings: StoreSettings,
         hook: HookSettings | None = None,
         thresholds: Thresholds | None = None,
+        *,
+        dead_again_s: float = DEAD_AGAIN_S,
     ) -> None:
         self._settings = settings
+        self._again_s = dead_again_s
         self._thresholds = thresholds or Thresholds()
         self._hook = bool(hook and hook.url)
         self.data = Path(settings.data_dir)
@@ -68,6 +73,7 @@ class Keeping:
         """Close what a killed process left, and begin to deliver."""
         loop = asyncio.get_running_loop()
         self._tasks.append(loop.create_task(self._run(), name="records"))
+        self._tasks.append(loop.create_task(self._close_dead_calls(), name="calls of killed processes"))
         if self.after_call is not None:
             self.after_call.start()
         if self._settings.keep_days:
@@ -86,7 +92,7 @@ class Keeping:
         """Begin the bundle of a call, where bundles are kept."""
         if self.bundles is None or tape is None:
             return None
-        return CallBundle(self.bundles.begin(call_id), tape, journal, about)
+        return CallBundle(self.bundles.begin(call_id, about), tape, journal)
 
     async def end(
         self,
@@ -134,11 +140,28 @@ class Keeping:
             await asyncio.to_thread(self.bundles.close)
         await self.database.close()
 
+    async def _close_dead_calls(self) -> None:
+        """At start, and again and again: a journal may be held, and processes may share the folder."""
+        age_s = 0.0
+        while True:
+            calls, bundles = await asyncio.to_thread(self._close_those_of, age_s)
+            if calls:
+                log.warning(
+                    "%d calls of a process that was killed were closed by their journals (%d bundles)",
+                    calls,
+                    bundles,
+                )
+                self._news.set()
+                self.hook_news.set()
+            await asyncio.sleep(self._again_s)
+            # Those that just begin or end are left alone.
+            age_s = self._again_s / 2
+
+    def _close_those_of(self, age_s: float) -> tuple[int, int]:
+        closed = self.spool.close_dead_calls(hook=self._hook, least_age_s=age_s)
+        return len(closed), sum(finish_bundle(self.data, call_id) for call_id in closed)
+
     async def _run(self) -> None:
-        closed = await asyncio.to_thread(self.spool.close_dead_calls, hook=self._hook)
-        if closed:
-            log.warning("%d calls of a process that was killed were closed by their journals", closed)
-            self.hook_news.set()
         wait_s = 0.0
         while True:
             self._news.clear()

@@ -8,6 +8,7 @@
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class Spool:
             if name.endswith(kind):
                 yield name.removesuffix(kind), data
         files = list(self.folder.glob(f"*{kind}"))
-        for path in sorted(files, key=_age):
+        for path in sorted(files, key=_changed):
             with contextlib.suppress(FileNotFoundError):
                 yield path.name.removesuffix(kind), path.read_bytes()
 
@@ -87,17 +88,23 @@ class Spool:
             path.rename(path.with_name(path.name + ".refused"))
         self._unwritten.pop(f"{call_id}{RECORD}", None)
 
-    def close_dead_calls(self, *, hook: bool) -> int:
-        """Close the calls of processes that were killed, by their journals. Returns how many. Blocks."""
-        closed = 0
+    def close_dead_calls(self, *, hook: bool, least_age_s: float = 0.0) -> list[str]:
+        """Close the calls of processes that were killed, by their journals. Returns their ids. Blocks.
+
+        Those whose files have changed less than `least_age_s` ago are left alone: a call of a living process
+        may begin or end just now.
+        """
+        closed: list[str] = []
         for mark in sorted(self.folder.glob(f"*{OPEN}")):
             call_id = mark.name.removesuffix(OPEN)
             journal = self.journals / f"{call_id}.jsonl"
+            if least_age_s and time.time() - max(_changed(mark), _changed(journal)) < least_age_s:
+                continue
             try:
                 with journal.open("rb") as file:
-                    if lock(file.fileno()):
+                    if lock(file.fileno()) and mark.exists():
                         self._close_dead_call(call_id, journal, hook=hook)
-                        closed += 1
+                        closed.append(call_id)
             except FileNotFoundError:
                 # Killed between the mark and the journal: nobody was told `ready`.
                 mark.unlink(missing_ok=True)
@@ -130,7 +137,7 @@ def read_waiting(data: bytes) -> CallRecord | None:
         return None
 
 
-def _age(path: Path) -> float:
+def _changed(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except FileNotFoundError:
