@@ -3,11 +3,10 @@
 Goertzel's sums for the eight frequencies, as one product of matrices; a quiet frame costs only its level.
 """
 
-import audioop
-
 import numpy as np
 
-from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, SAMPLE_RATE_HZ
+from voicegw.audio.level import rms
+from voicegw.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 ROWS_HZ = (697, 770, 852, 941)
 COLUMNS_HZ = (1209, 1336, 1477, 1633)
@@ -32,7 +31,7 @@ _WAVES_REAL = np.ascontiguousarray(np.concatenate([_WAVES.real, _WAVES.imag]).as
 
 def _strongest(frame: bytes) -> tuple[str, float]:
     """Return the key that 20 ms are most like, and its share of their energy; ("", 0.0) when too soft."""
-    level = audioop.rms(frame, SAMPLE_BYTES)
+    level = rms(frame)
     if level < LEAST_RMS:
         return "", 0.0
     # Plain numbers from here on: for so few of them numpy takes three times as long.
@@ -53,10 +52,7 @@ def key_in(frame: bytes) -> str:
 
 def _key_within(sound: bytes) -> str:
     """Return a key that sounds for 30 ms of these 40; "" for any other sound."""
-    halves = [
-        audioop.rms(sound[at : at + _HALF_BYTES], SAMPLE_BYTES) ** 2
-        for at in range(0, len(sound), _HALF_BYTES)
-    ]
+    halves = [rms(sound[at : at + _HALF_BYTES]) ** 2 for at in range(0, len(sound), _HALF_BYTES)]
     for first in (0, 1):
         three = halves[first : first + 3]
         if max(three) > MOST_CHANGE * min(three):

@@ -264,6 +264,7 @@ class Hearing:
             floor.ignored += 1
             return
         self._interruption.late = None
+        # How much voice there was is not known any more; it was enough to make the agent wait for the words.
         rejection = self._turn.gate.judge(event, voice_ms=1000, previous=(), over_agent=True, now=floor.now)
         free = floor.state in (State.SPEAKING, State.LISTENING) and self._turns.phase is Phase.QUIET
         if rejection is None and free and self._interruption.said(event.text) is Verdict.YIELD:
