@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rehearsed import GO_FORWARD
+from rehearsed import GO_FORWARD, on_virtual_time, rehearsed
 from tiny_turn_model import write_model
 
 from voicegw.audio.pcm import FRAME_BYTES, SAMPLES_PER_MS, SILENT_FRAME
@@ -14,9 +14,12 @@ from voicegw.bench.carrier import Beside
 from voicegw.bench.figures import Load, Spread
 from voicegw.bench.hearing_cost import Hearing, HearingCost
 from voicegw.call.ear import Ear
-from voicegw.call.events import Event, VoiceActivity
+from voicegw.call.events import Event, VoiceActivity, VoiceProbability
 from voicegw.cli.bench import run_voice_model_bench
+from voicegw.rehearsal.caller import dialling
 from voicegw.rehearsal.clock import run_virtual
+from voicegw.rehearsal.script import Script
+from voicegw.replay.journal import compared
 from voicegw.server.voice_model import (
     BOOKED,
     MOST_WAITING,
@@ -225,3 +228,29 @@ def test_hearing_is_told_as_what_it_adds() -> None:
     hearing = Hearing(HearingCost(ear_ms=0.3, bare_ms=0.2), run)
     assert hearing.model_ms == pytest.approx(1.1)
     assert hearing.ear_share == pytest.approx(0.1 / 4.0)
+
+
+@on_virtual_time
+async def test_a_call_that_the_model_heard_replays_from_its_journal(tmp_path: Path) -> None:
+    """What the model said is in it, and the rules decide the same without the model."""
+    script = Script(stt=("go forward", "stop"), llm=("A long answer it is. " * 5, "Yes?"))
+    async with (
+        rehearsed(tmp_path, script, turns__second_stage="on", store__bundles="true") as rehearsal,
+        dialling(rehearsal.gateway) as caller,
+    ):
+        await caller.event("speech_stopped")
+        await caller.say(GO_FORWARD)
+        started = await caller.event("speech_started", kind="reply")
+        caller.speak(GO_FORWARD, started.at_s + 1.0)
+        await caller.event("speech_stopped", cut=True)
+        await caller.event("speech_started", kind="reply")
+        caller.send("hangup")
+    (journal,) = (tmp_path / "journals").glob("*.jsonl")
+    kept = compared(journal, tmp_path / "no-commands.txt")
+    assert kept.against == "digests"
+    assert kept.found is None
+    told = [step.event for step in kept.steps if isinstance(step.event, VoiceProbability)]
+    voices = [step.event for step in kept.steps if isinstance(step.event, VoiceActivity)]
+    assert {event.p >= 0.5 for event in told} == {True, False}
+    assert 4 <= len(told) < len(voices)
+    assert all(step.commands == () for step in kept.steps if isinstance(step.event, VoiceProbability))

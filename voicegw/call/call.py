@@ -143,8 +143,8 @@ class Call:
             reply.hang_up = "closed"
             floor.go(State.ENDING)
 
-    def _details(self, event: e.CallerDetails | e.ProviderFailed) -> None:
-        """It is the driver's and the records' concern; the rules do not use it."""
+    def _details(self, event: e.CallerDetails | e.VoiceProbability | e.ProviderFailed) -> None:
+        """It is the driver's, the ear's or the records' concern; the rules do not use it."""
 
     def _hung_up(self, event: e.HungUp) -> None:
         self._floor.patience.stop(self._floor.now)
@@ -214,6 +214,7 @@ _HANDLERS: dict[type, Callable[[Call, Any], None]] = {
     e.CallStarted: Call._started,
     e.CallerDetails: Call._details,
     e.VoiceActivity: lambda call, event: call._hearing.voice(event),
+    e.VoiceProbability: Call._details,
     e.SampleReached: lambda call, event: call._hearing.sample_reached(event),
     e.Transcript: lambda call, event: call._hearing.transcript(event),
     e.TranscriptFailed: lambda call, event: call._hearing.transcript_failed(event),

@@ -21,7 +21,7 @@ from voicegw.audio.pcm import (
 from voicegw.audio.pitch import periodicity
 from voicegw.audio.vad import VoiceDetector
 from voicegw.call.echo import EchoGuard
-from voicegw.call.events import Dtmf, Event, SampleReached, VoiceActivity
+from voicegw.call.events import Dtmf, Event, SampleReached, VoiceActivity, VoiceProbability
 
 # A turn may be up to 28 s; the ring holds that and its pre-roll.
 RING_FRAMES = 30_000 // 20
@@ -41,6 +41,9 @@ GAP_STEP_FRAMES = 5
 LATE_FRAMES = 50
 # The second detector's answers: above this it is sure of a voice.
 SURE = 0.5
+# They are told when they have changed by so much: a steady voice would fill the journal with the same one.
+TELLING = 0.1
+UNTOLD = -1.0
 # It has this long (300 ms of voice) to confirm what the first one took for a voice.
 CONFIRM = 300 * SAMPLES_PER_MS
 # Its answers are waited for 60 ms behind a window, and the next one comes 32 ms later, at the end of a frame;
@@ -83,6 +86,7 @@ class Ear:
         # confirmed the voice that is being heard. A suspect is what it denied.
         self._judged = -NEVER
         self._sure_at = -NEVER
+        self._told_p = UNTOLD
         self._loud_at = 0
         self._confirmed = False
         self._suspect = False
@@ -232,6 +236,7 @@ class Ear:
         self._onset = self._loud_at = self.position
         self._confirmed = False
         self._judged = self._sure_at = -NEVER
+        self._told_p = UNTOLD
         self._unvoiced = 0
         self._until_report = REPORT_FRAMES_OVER_AGENT if self._over_agent else REPORT_FRAMES
         self._limit = RING_FRAMES
@@ -254,6 +259,13 @@ class Ear:
 
     def second_stage(self, at_sample: int, p: float) -> tuple[Event, ...]:
         """The second detector believes to `p` (0 to 1) that the window up to `at_sample` is a voice."""
+        told: tuple[Event, ...] = ()
+        if abs(p - self._told_p) >= TELLING:
+            self._told_p = p
+            told = (VoiceProbability(at_sample, round(p, 2)),)
+        return told + self._heed(at_sample, p)
+
+    def _heed(self, at_sample: int, p: float) -> tuple[Event, ...]:
         self._judged = at_sample
         if p >= SURE:
             self._sure_at = at_sample

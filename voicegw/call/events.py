@@ -42,6 +42,18 @@ class VoiceActivity:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceProbability:
+    """How sure the second voice detector is (0 to 1) that the window up to `at_sample` is a voice.
+
+    Told when it has changed by a tenth. The ear has acted upon it already, in `VoiceActivity`; here it says
+    why, to whoever reads the journal.
+    """
+
+    at_sample: int
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
 class SampleReached:
     """The ear has heard as far as a `WatchSample` asked for."""
 
@@ -297,6 +309,7 @@ Event = (
     CallStarted
     | CallerDetails
     | VoiceActivity
+    | VoiceProbability
     | SampleReached
     | Transcript
     | TurnJudged
