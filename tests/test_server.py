@@ -13,6 +13,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from voicegw.audio.pcm import FRAME_BYTES, SILENT_FRAME
+from voicegw.call.call import Call
+from voicegw.call.commands import Command
+from voicegw.call.events import CallerText, Event
 from voicegw.observe.log import logging_to
 from voicegw.rehearsal.script import Fault, Script
 
@@ -272,6 +275,36 @@ async def test_nothing_of_a_call_lives_on(tmp_path: Path) -> None:
         assert len(asyncio.all_tasks()) <= tasks
         assert open_sockets() <= sockets
         assert running.gateway.ticker.waiting == 0
+
+
+async def test_a_call_whose_rules_fail_ends_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake of ours, which its end brings about once more: the line must not stay open for ever."""
+    receive = Call.receive
+    broken: list[Call] = []
+
+    def mistaken(call: Call, event: Event, now: int) -> list[Command]:
+        if isinstance(event, CallerText) and event.text == "the one word":
+            broken.append(call)
+        if call in broken:
+            raise KeyError("no rule has this")
+        return receive(call, event, now)
+
+    monkeypatch.setattr(Call, "receive", mistaken)
+    async with (
+        running_gateway(tmp_path) as running,
+        caller(running.url) as one,
+        caller(running.url) as other,
+    ):
+        for someone in (one, other):
+            await someone.send("start")
+            await greeted(someone)
+        await one.send("text", text="the one word")
+        async with asyncio.timeout(20):
+            assert (await one.event("hangup"))["reason"] == "internal_error"
+            assert (await one.closed())[0] == 1011
+        await other.send("text", text="Where is my order?")
+        assert (await other.event("reply_text"))["text"]
+        assert running.gateway.calls == 1
 
 
 async def test_a_full_disk_refuses_the_call_with_a_word(tmp_path: Path) -> None:

@@ -447,9 +447,9 @@ class Session:
             return
         self.end_reason = reason
         now = self._now()
-        heard = self._speech.heard(now, at_once=True)
-        last: list[e.Event] = [*heard, *self._requests.settle(), e.HungUp(reason)]
         try:
+            heard = self._speech.heard(now, at_once=True)
+            last: list[e.Event] = [*heard, *self._requests.settle(), e.HungUp(reason)]
             for event in last:
                 self._journal.write(event, now)
                 commands = self._call.receive(event, now)
@@ -459,19 +459,22 @@ class Session:
                 for command in commands:
                     if type(command) is c.Notify:
                         self._notify(command)
-        except (OSError, RuntimeError):
-            # It ends all the same: what follows frees the line and the tasks.
+        except Exception:
+            # Whatever it is, also the mistake for which the call ends: it ends all the same.
             log.exception("call %s: its end could not be kept", self.call_id)
-        if self._tape is not None:
-            self._tape.close(now)
         there = self._connection
-        for notice in self._last_words():
-            there.notify(notice)
-        if there.carrier is not None:
-            there.send(there.carrier.hang_up(reason))
-        self._ended.set()
-        self._ticker.forget(self)
-        there.close(close_code, reason)
+        try:
+            if self._tape is not None:
+                self._tape.close(now)
+            for notice in self._last_words():
+                there.notify(notice)
+            if there.carrier is not None:
+                there.send(there.carrier.hang_up(reason))
+        finally:
+            # This frees the line and the tasks.
+            self._ended.set()
+            self._ticker.forget(self)
+            there.close(close_code, reason)
 
     async def run(self, on_begun: Callable[[], None]) -> None:
         """Drive the call to its end. `on_begun` is called once tasks can be started."""
