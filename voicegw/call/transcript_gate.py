@@ -61,6 +61,8 @@ class TranscriptGate:
 
     def agent_said(self, text: str, spoken: str, now: int) -> None:
         """A sentence of the agent sounds at `now`; `spoken` is how it is said, figures in words."""
+        while self._own and self._own[0][0] < now - OWN_WORDS_US:
+            self._own.popleft()
         written = words_of(text)
         self._own.append((now, written, written if spoken == text else words_of(spoken)))
 
