@@ -343,7 +343,7 @@ def test_calls_are_measured_while_a_client_floods(capsys: pytest.CaptureFixture[
     assert 0.5 < meant / for_s / 10_000 <= 1
     assert 1000 < sent <= meant
     # It comes back, and then it has to wait.
-    assert 10 <= cut <= connections < 100
+    assert 3 <= cut <= connections < 30
     for load in (*found["native"], *found["other"]):
         assert load["frames"] > 100
         assert load["trouble"] == {}
