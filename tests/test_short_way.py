@@ -29,6 +29,14 @@ class _Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.sent = b""
+        self.reads = asyncio.Event()
+        self.reads.set()
+
+    def pause_reading(self) -> None:
+        self.reads.clear()
+
+    def resume_reading(self) -> None:
+        self.reads.set()
 
     def write(self, data: Any) -> None:
         self.sent += data
@@ -54,8 +62,9 @@ class _Line(WebSocketLine):
         self.session = None
         super().__init__(SimpleNamespace(settings=settings_for(folder)), self.server)  # type: ignore[arg-type]
 
-    def received(self, message: Message) -> None:
+    def received(self, message: Message) -> bool:
         self.messages.append(message)
+        return True
 
     def _take_handshake(self, event: Any) -> None:
         self.server.send_response(self.server.accept(event))
@@ -103,22 +112,22 @@ def test_messages_are_the_same_however_their_bytes_come(
 
 
 async def _deliver(folder: Path, sent: list[Sent], cuts: list[int], whole: bool) -> None:
-    line = _Line(folder)
-    line.connection_made(_Wire())
+    line, wire = _Line(folder), _Wire()
+    line.connection_made(wire)
     _, request = _client()
     line.data_received(request)
-    wires, expected = _frames(sent)
-    if whole:
-        for wire in wires:
-            line.data_received(wire)
-    else:
-        data = b"".join(wires)
+    pieces, expected = _frames(sent)
+    if not whole:
+        data = b"".join(pieces)
+        pieces = []
         for size in cuts:
-            if data[:size]:
-                line.data_received(data[:size])
+            pieces.append(data[:size])
             data = data[size:]
-        if data:
-            line.data_received(data)
+        pieces.append(data)
+    for piece in filter(None, pieces):
+        line.data_received(piece)
+        # It takes what is large in slices, and reads on when it is through.
+        await wire.reads.wait()
     assert line.messages == expected
 
 
