@@ -1,5 +1,6 @@
 """Settings: which value counts, what is refused, and that no key is ever shown."""
 
+import inspect
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from voicegw import embedded
 from voicegw.config import (
     HOLYSHEEP_URL,
     OPENAI_URL,
@@ -301,6 +303,13 @@ def test_the_document_lists_every_setting_as_it_is() -> None:
     """A table written by hand is wrong after a month."""
     document = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert settings_tables() in document
+
+
+@pytest.mark.parametrize("name", [".env.example", "docs/configuration.md", "voicegw/cli/check.py"])
+def test_what_is_advised_names_the_embedded_providers_own_port(name: str) -> None:
+    """Advice that leads to a port where nobody listens is worse than none."""
+    port = inspect.signature(embedded.serve).parameters["port"].default
+    assert f"http://127.0.0.1:{port}/v1" in (ROOT / name).read_text(encoding="utf-8")
 
 
 def test_the_example_file_is_valid_and_names_what_a_start_needs() -> None:

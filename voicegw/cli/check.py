@@ -241,7 +241,7 @@ def _advice(error: ProviderError, settings: Settings, stage: Stage, route: str) 
     if error.status in (404, 405, 501) and stage == "tts":
         return (
             f"The provider has no {route}, or not this model. Let another one speak: run `voicegw embedded` "
-            f"and set {group}__BASE_URL=http://127.0.0.1:8100/v1, or set {group}__MODEL"
+            f"and set {group}__BASE_URL=http://127.0.0.1:8091/v1, or set {group}__MODEL"
         )
     if error.status in (404, 405, 501):
         return (
