@@ -116,7 +116,7 @@ def test_a_server_without_a_list_of_models_is_well_if_it_works() -> None:
 @pytest.mark.parametrize(
     ("route", "fault", "advice"),
     [
-        ("tts", Fault(status=404), "VOICEGW_TTS__BASE_URL=http://127.0.0.1:8100/v1"),
+        ("tts", Fault(status=404), "VOICEGW_TTS__BASE_URL=http://127.0.0.1:8091/v1"),
         ("stt", Fault(status=404), "VOICEGW_STT__BASE_URL"),
         ("stt", Fault(status=400), "set VOICEGW_STT__MODEL"),
         ("llm", Fault(status=429), "try again in a minute"),
@@ -147,12 +147,12 @@ def test_a_local_server_needs_no_key_and_is_checked_on_its_own() -> None:
     """The pairing with the embedded speech: two providers, each with its own list of models."""
     provider = ScriptedProvider()
     printed = io.StringIO()
-    settings = settings_with(VOICEGW_TTS__BASE_URL="http://127.0.0.1:8100/v1")
+    settings = settings_with(VOICEGW_TTS__BASE_URL="http://127.0.0.1:8091/v1")
     assert run_check(settings, streams=provider, console=Console(file=printed)) == 0
     lines = printed.getvalue().splitlines()
     assert [line.split()[2] for line in lines if line.split()[1:2] == ["key"]] == [
         "api.holysheep.ai:",
-        "127.0.0.1:8100:",
+        "127.0.0.1:8091:",
     ]
     assert "none needed" in printed.getvalue()
     assert len(provider.received("models")) == 2
