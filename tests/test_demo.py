@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -62,7 +63,10 @@ def test_a_real_conversation_takes_place(tmp_path: Path, capsys: pytest.CaptureF
     assert code == 0, printed.err
     assert "answers     2 to 2 stretches of the caller" in printed.out
     assert "gap " in printed.out
-    assert f"end of turn {TurnSettings().end_ms}" in printed.out
+    # On a busy machine the words come late, and the turn ends later by the rules.
+    ends = [int(ms) for ms in re.findall(r"end of turn (\d+)", printed.out)]
+    assert ends
+    assert min(ends) >= TurnSettings().end_ms
     (recording,) = (tmp_path / "data" / "recordings").glob("*.wav")
     assert recording.name in printed.out.replace("\n", "")
     assert soundfile.info(recording).channels == 2
