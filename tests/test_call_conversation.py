@@ -1,5 +1,6 @@
 """Whole calls on virtual time: greeting, turns, keys and text, silence, and the end."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,14 +40,14 @@ async def test_the_caller_hears_the_greeting_at_once_and_the_model_knows_it(tmp_
 @on_virtual_time
 async def test_a_speculative_transcript_is_used_as_it_is_when_the_caller_is_done(tmp_path: Path) -> None:
     """The transcript is ready when the turn ends: the caller does not wait for it, and it is paid once."""
-    script = Script(stt=("where is my order",), llm=("It is on its way.",), stt_ms=300)
+    script = Script(stt=("Where is my order?",), llm=("It is on its way.",), stt_ms=300)
     async with rehearsed(tmp_path, script) as rehearsal, dialling(rehearsal.gateway) as caller:
         await caller.event("speech_stopped")
         await caller.say(WHEN)
         latency = await caller.event("latency")
         assert len(utterances(rehearsal)) == 1
         assert latency.fields["transcription_ms"] == 0
-        assert latency.fields["total_ms"] == pytest.approx(960, abs=30)
+        assert latency.fields["total_ms"] == pytest.approx(820, abs=30)
 
 
 @on_virtual_time
@@ -96,7 +97,11 @@ async def test_a_long_turn_is_transcribed_in_pieces_and_answered_whole(tmp_path:
         await caller.say(GO_FORWARD * 10)
         final = await caller.event("transcript", status="final")
         # Each piece is heard to its end: there is no short tail that had to be transcribed again.
-        assert final.fields["text"] == "part 0 part 1 part 2 part 3 part 4."
+        # Transcripts of a lull that were thrown away leave gaps in the count.
+        parts = [int(number) for number in re.findall(r"\d+", final.fields["text"])]
+        assert final.fields["text"] == " ".join(f"part {number}" for number in parts) + "."
+        assert len(parts) == 5
+        assert parts == sorted(parts)
         lengths_s = [(len(wav) - 44) / 32_000 for wav in utterances(rehearsal)]
         assert max(lengths_s) < 5.2
         # The pieces join: nothing of the 19 s is missing between them.
@@ -143,7 +148,8 @@ async def _checked_ranges(folder: Path, uplink: Uplink) -> None:
 @on_virtual_time
 async def test_a_carrier_that_stops_sending_in_silence_still_ends_the_turn(tmp_path: Path) -> None:
     """Some carriers send nothing while nobody speaks: the clock stands in, or the caller waits for ever."""
-    async with rehearsed(tmp_path, ORDER) as rehearsal, dialling(rehearsal.gateway) as caller:
+    script = Script(stt=("Where is my order?",), llm=("It is on its way.",))
+    async with rehearsed(tmp_path, script) as rehearsal, dialling(rehearsal.gateway) as caller:
         await caller.event("speech_stopped")
         said_s = await caller.say(WHEN)
         caller.stop_sending()

@@ -258,9 +258,14 @@ async def test_a_long_turn_with_a_lost_piece_is_not_answered_in_half(tmp_path: P
         rehearsed(tmp_path, turns__max_turn_s="3") as rehearsal,
         dialling(rehearsal.gateway) as caller,
     ):
-        rehearsal.provider.fail("stt", Fault(status=400))
         await caller.event("speech_stopped")
-        await caller.say(GO_FORWARD * 4)
+        began_s, ended_s = caller.speak(GO_FORWARD * 4)
+        # The piece that is cut off at 3 s is lost, whatever else is asked for at that time.
+        await caller.until(began_s + 2.5)
+        rehearsal.provider.fail("stt", Fault(status=400), times=None)
+        await caller.until(began_s + 3.5)
+        rehearsal.provider.heal("stt")
+        await caller.until(ended_s)
         rejected = await caller.event("transcript", status="rejected")
         assert rejected.fields["reason"] == "http_400"
         await caller.event("speech_stopped", heard=NOT_UNDERSTOOD)

@@ -76,8 +76,8 @@ async def test_a_turn_that_the_break_cut_in_two_stays_one(tmp_path: Path) -> Non
         await caller.event("transcript", status="final", text="all of it")
         await caller.event("speech_started", kind="reply")
         sent_s = (len(rehearsal.provider.received("stt")[-1].fields["file"]) - 44) / 32_000
-        # 3.8 s of voice less 0.4 s of break, with pre-roll and pause.
-        assert sent_s == pytest.approx(3.8 - 0.4 + 0.5, abs=0.2)
+        # 3.8 s of voice less 0.4 s of break, with pre-roll and the lull of 120 ms.
+        assert sent_s == pytest.approx(3.8 - 0.4 + 0.3 + 0.12, abs=0.2)
 
 
 @on_virtual_time

@@ -108,9 +108,13 @@ def test_a_television_is_asked_once_and_then_left_alone() -> None:
 def test_a_draft_has_no_effect_before_it_is_used() -> None:
     """What the model wrote is kept; a failure is forgotten; the third guess of a turn is not made."""
     drafts = Drafts()
-    assert drafts.may(Look.LIKELY, 1.0)
-    assert not drafts.may(Look.OPEN, 1.0)
-    assert not drafts.may(Look.LIKELY, 0.3)
+    usual, open_end = 900 * SAMPLES_PER_MS, 1800 * SAMPLES_PER_MS
+    assert drafts.pause(usual) == 400 * SAMPLES_PER_MS
+    assert drafts.pause(open_end) == 1300 * SAMPLES_PER_MS
+    assert drafts.pause(400 * SAMPLES_PER_MS) == 0
+    drafts.headroom = 0.3
+    assert drafts.pause(usual) is None
+    drafts.headroom = 1.0
     drafts.begin(7, "hello")
     assert drafts.keep(ReplyText(7, "Hi."), 5)
     assert not drafts.keep(ReplyText(8, "other"), 5)
@@ -120,7 +124,7 @@ def test_a_draft_has_no_effect_before_it_is_used() -> None:
     drafts.begin(9, "hello again")
     assert drafts.keep(ReplyFailed(9, "x"), 6)
     assert drafts.open is None
-    assert not drafts.may(Look.LIKELY, 1.0)
+    assert drafts.pause(usual) is None
 
 
 def test_a_murmur_keeps_the_floor_and_a_word_takes_it() -> None:
@@ -289,12 +293,14 @@ def test_a_quiet_caller_is_made_louder_for_the_recogniser_only() -> None:
 def test_the_benchmark_finds_turns_and_interruptions_as_they_should_be() -> None:
     """Few trials of each: clean turns are answered in time, real speech takes the floor, echo never does."""
     kinds: dict[Kind, int] = {"speech": 3, "cough": 3, "echo": 3}
-    run = Run("tuning", silero=False, conditions=("clean",), barge_ins=kinds, lengths=(2, 40), every=6)
+    run = Run("tuning", silero=False, conditions=("clean",), barge_ins=kinds, lengths=(2, 40), every=2)
     found = run_trials(run)
-    assert len(found.turns) >= 6
-    assert not any(turn.cut_off for turn in found.turns)
+    assert len(found.turns) >= 30
+    # Some 4 in 100 (docs/turn-taking.md): readers who pause for a second behind what could be the end.
+    assert sum(turn.cut_off for turn in found.turns) <= len(found.turns) // 10
     # At most: the longest pause (1.8 s), the model and the speech behind it (0.6 s), and the end's own lag.
-    assert all(turn.delay_ms is not None and turn.delay_ms < 2600 for turn in found.turns)
+    answered = [turn.delay_ms for turn in found.turns if not turn.cut_off]
+    assert all(delay_ms is not None and delay_ms < 2600 for delay_ms in answered)
     by_kind = {one.kind: one for one in found.barge_ins}
     assert by_kind["speech"].clear_ms is not None
     assert by_kind["echo"].clear_ms is None

@@ -25,10 +25,10 @@ def test_a_turn_is_transcribed_after_a_short_pause_and_over_after_a_long_one() -
     step = turns.pause_reached(at(2300))
     assert step.transcribe == Utterance(1, at(700), at(2300))
     assert step.watch == at(2700)
-    assert turns.transcribed(1, "hello")
+    assert turns.transcribed(1, "Hello.")
     over = turns.over
     assert turns.pause_reached(at(2700)) == Step()
-    assert (over, turns.over, turns.text) == (False, True, "hello")
+    assert (over, turns.over, turns.text) == (False, True, "Hello.")
 
 
 def test_a_turn_at_the_start_of_the_call_begins_with_its_first_sample() -> None:
@@ -173,3 +173,25 @@ def test_a_word_behind_a_pause_counts_as_one() -> None:
     turns.transcribed(2, "Two, please.")
     assert turns.watch is not None
     assert turns.watch > at(2600) + at(300)
+
+
+def test_a_lull_on_a_quiet_line_is_transcribed_before_the_voice_has_ended() -> None:
+    """Its transcript is the one that counts if nobody goes on, and useless when somebody does."""
+    turns = Turns(settings())
+    turns.voice_began(at(1000))
+    turns.voice_goes_on(at(2000), level_db=-20)
+    assert turns.lull(at(2000), at(2100), level_db=-60) is None
+    assert turns.lull(at(2000), at(2120), level_db=-60) == Utterance(1, at(700), at(2120))
+    assert turns.outdated(at(2000)) is None
+    assert turns.voice_ended(at(2000), -60) == at(2300)
+    assert turns.pause_reached(at(2300)).transcribe is None
+    turns.voice_began(at(2400))
+    turns.voice_goes_on(at(2500), level_db=-20)
+    # Not again so soon, and not in noise; later it is, and what follows makes it useless.
+    assert turns.lull(at(2500), at(2620), level_db=-60) is None
+    turns.voice_goes_on(at(4500), level_db=-20)
+    assert turns.lull(at(4500), at(4620), level_db=-35) is None
+    again = turns.lull(at(4500), at(4640), level_db=-60)
+    assert again is not None
+    assert turns.outdated(at(4700)) is again
+    assert turns.utterance is None

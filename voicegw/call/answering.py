@@ -86,15 +86,20 @@ class Answering:
             for event in draft.events:
                 self.take(event)
 
-    def speculate(self, headroom: float) -> None:
-        """Ask the model already, if the words look complete and nothing else is being said."""
+    def speculate(self, at_sample: int) -> None:
+        """Ask the model already, or see when: the pause has come so far, and nothing else is being said."""
         turns, drafts = self._turn.turns, self._turn.drafts
         known = all(u.text is not None and not u.failed for u in turns.wanted)
         if self._speaking.reply is not None or not known or not (text := turns.text):
             return
         if drafts.open is not None or self._turn.photos or self._acting.has_late or self._acting.decides:
             return
-        if not turns.sounds_unfinished and drafts.may(turns.end.look(text), headroom):
+        pause = drafts.pause(turns.needed)
+        if pause is None:
+            return
+        if at_sample < turns.last_voice + pause:
+            drafts.due = turns.last_voice + pause
+        else:
             reply_id = self._speaking.new_reply_id()
             drafts.begin(reply_id, text)
             messages = self._dialogue.preview(self._turn.noted(text))

@@ -77,10 +77,11 @@ class CallerTurn:
             if utterance.text is None:
                 self._floor.do(c.CancelTranscribe(utterance.utterance_id))
 
-    def watch(self) -> None:
-        """The pause that ends the turn may be another one now."""
+    def watch(self, heard: int = 0) -> None:
+        """The pause that ends the turn may be another one now; what was due up to `heard` is done."""
         if not self.interruption.undecided and (at_sample := self.turns.watch) is not None:
-            self._floor.do(c.WatchSample(at_sample))
+            due = self.drafts.due
+            self._floor.do(c.WatchSample(at_sample if due is None or due <= heard else min(at_sample, due)))
 
     # All of it
 

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from enum import Enum, auto
 
+from voicegw.call import ending_words as ends
 from voicegw.call.number_words import digits_of
 
 
@@ -30,49 +31,8 @@ class Expected(Enum):
     EMAIL = auto()
 
 
-def _set(words: str) -> list[str]:
-    return words.split()
-
-
-# Words that no sentence ends with: conjunctions, prepositions, articles, auxiliaries, fillers.
-_OPEN_EN = frozenset(
-    _set(
-        "and or but so because if when while although though that which who whose whom where whether than "
-        "then as of to for from with without in into on onto at by about between under over through during "
-        "before until since the a an my your his her its our their this these some any every each no is are "
-        "was were am be been will would can could should shall may might must do does did have has had i'm "
-        "i'll i'd i've it's we're you're they're um uh uhm er erm hmm hm well like plus also not very "
-        "really just maybe"
-    )
-)
-
-_OPEN_VI = frozenset(
-    _set(
-        "và hoặc hay nhưng mà thì là vì nếu khi để cho của với từ đến tới ở tại trong ngoài trên dưới bằng "
-        "về theo các những một mấy cái chiếc con cuốn quyển bộ mỗi mọi rất quá hơi đang sẽ đã bị được có "
-        "muốn cần phải nên còn cũng vẫn chỉ hơn như tên số mã ờ ờm à ừm ừ ậm ơ tức rằng do tuy dù cùng giữa "
-        "sau trước"
-    )
-)
-_OPEN_VI_PAIRS = frozenset(
-    ("bởi vì", "cho nên", "thế thì", "với lại", "tại vì", "ví dụ", "tức là", "nghĩa là", "kiểu như", "tên là",
-     "số là", "mã là", "hay là", "hoặc là", "mà là", "nhưng mà", "là ở", "ở số")
-)  # fmt: skip
-_OPEN_EN_PAIRS = frozenset(
-    ("my name", "my number", "number is", "it is", "as well", "you know", "i mean", "such as", "want to",
-     "need to", "going to", "the number", "i was", "i am", "order number", "kind of", "sort of")
-)  # fmt: skip
-# What was said or asked usually follows.
-_SAYING = frozenset(_set("said says told asked replied nói bảo hỏi"))
-# Politeness and question particles: a Vietnamese sentence that ends with one of these has ended.
-_END_VI = frozenset(_set("ạ nhé nha nhá không chưa hả vậy đấy đó rồi thôi nào sao gì đâu ơi luôn vâng dạ"))
-
-_YES_NO = frozenset(
-    _set(
-        "yes yeah yep yup no nope nah sure okay ok right correct exactly please vâng dạ ừ có không phải "
-        "đúng rồi được ạ chưa ừm thôi em anh chị thanks thank you"
-    )
-)
+# "And my brother" goes on from what was said before, and has so many words at most.
+VERBLESS = 6
 _ASKS_YES_NO_EN = re.compile(
     r"\b(?:is|are|was|do|does|did|can|could|would|will|shall|should|have|has|right|correct|may)\b[^.?!]*\?\s*$"
 )
@@ -85,6 +45,9 @@ _ASKS_DIGITS = re.compile(
 )
 _ASKS = re.compile(r"\?|\b(?:please|tell|give|read|say|spell|enter|cho|đọc|nhập|xin|cung cấp|nói)\b")
 _ASKS_EMAIL = re.compile(r"\b(?:e-?mail|thư điện tử)\b")
+_SENTENCE = re.compile(r"(?<=[.!?…])\s+")
+_SENTENCE = re.compile(r"(?<=[.!?…])\s+")
+_BEHIND = " .!?…\"'”’"
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 # An address in the making: it has its "at" and no full end yet.
 _EMAIL_OPEN = re.compile(r"(?:@|\bat\b|a còng|\bdot\b|\bchấm\b)(?:\s*[\w-]+)?\s*[.,]?\s*$")
@@ -99,7 +62,7 @@ READ_OUT = 3
 
 def expected_from(agent_words: str) -> Expected:
     """Return what kind of answer the agent's last words ask for."""
-    last = re.split(r"(?<=[.!?])\s+", unicodedata.normalize("NFC", agent_words).strip().lower())[-1]
+    last = _SENTENCE.split(unicodedata.normalize("NFC", agent_words).strip().lower())[-1]
     if _ASKS_EMAIL.search(last) and _ASKS.search(last):
         return Expected.EMAIL
     yes_no = _ASKS_YES_NO_VI.search(last) or (
@@ -133,13 +96,19 @@ def look_of(text: str, language: str, expected: Expected = Expected.FREE) -> Loo
             return Look.OPEN
         if 0 < count < WHOLE_DIGITS:
             return Look.PENDING
-    if expected is Expected.YES_NO and all(word in _YES_NO for word in words):
+    if expected is Expected.YES_NO and all(word in ends.YES_NO for word in words):
         return Look.DONE
-    if _ends_open(words, vietnamese=vietnamese) and not question:
+    sentence = _SENTENCE.split(text.rstrip(_BEHIND))[-1].replace("’", "'")
+    plain = " ".join(_WORD.findall(sentence))
+    if expected is Expected.YES_NO and ends.ANSWER_TO_YES_NO.search(plain):
+        return Look.DONE
+    if not question and _ends_open(words, plain, vietnamese=vietnamese):
         return Look.OPEN
-    if question or (vietnamese and words[-1] in _END_VI and len(words) > 1):
+    if question or (vietnamese and words[-1] in ends.END_VI and len(words) > 1):
         return Look.DONE
-    if words[-1] in _SAYING or (expected is Expected.FREE and _reads_out(words, language)):
+    if expected is Expected.FREE and (
+        _reads_out(words, language) or _half_said(sentence, vietnamese=vietnamese)
+    ):
         return Look.PENDING
     return Look.LIKELY
 
@@ -150,8 +119,28 @@ def _reads_out(words: list[str], language: str) -> bool:
     return len(last) == READ_OUT and all(len(digits_of(word, language) or "") == 1 for word in last)
 
 
-def _ends_open(words: list[str], *, vietnamese: bool) -> bool:
-    last, pair = words[-1], " ".join(words[-2:])
-    if vietnamese:
-        return (last in _OPEN_VI and last not in _END_VI) or pair in _OPEN_VI_PAIRS
-    return last in _OPEN_EN or pair in _OPEN_EN_PAIRS
+def _half_said(sentence: str, *, vietnamese: bool) -> bool:
+    """Whether it tells that somebody spoke and not what, a condition only, or of whom without what."""
+    if ends.SAYING.search(sentence):
+        return True
+    if ends.CONDITION.search(sentence) and not ends.CONSEQUENCE.search(sentence):
+        return True
+    words = sentence.split()
+    if not ends.GOES_ON.search(sentence) or not 2 < len(words) <= VERBLESS:
+        return False
+    verb = ends.VERB_VI if vietnamese else ends.VERB_EN
+    return not any(verb.search(word) for word in words)
+
+
+def _ends_open(words: list[str], sentence: str, *, vietnamese: bool) -> bool:
+    """Whether the last word wants another one."""
+    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    if f"{before} {last}" in (ends.OPEN_PAIRS_VI if vietnamese else ends.OPEN_PAIRS_EN):
+        return not ends.SHORT_ANSWER.search(sentence)
+    if last not in (ends.OPEN_VI if vietnamese else ends.OPEN_EN):
+        return False
+    if before in (ends.CLOSED_VI if vietnamese else ends.CLOSED_EN).get(last, ()):
+        return False
+    if not before and last in ends.ANSWERS:
+        return False
+    return not ends.SHORT_ANSWER.search(sentence)

@@ -7,13 +7,16 @@ is played to the call as if it came now; when the caller goes on it is thrown aw
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicegw.call.completeness import Look
+from voicegw.audio.pcm import ms_to_samples
 from voicegw.call.events import Event, ReplyFailed, ReplyText
 
 # Guesses cost money: a caller who pauses again and again gets no more of them in one turn.
 MOST_DRAFTS = 2
 # The rest of the quota belongs to turns that are over.
 LEAST_HEADROOM = 0.3
+# A draft is asked for so long before the turn would end: most models have written a first sentence by then.
+# Sooner, more of them would be thrown away, as whoever goes on does so soon.
+LEAD = ms_to_samples(500)
 
 
 @dataclass(slots=True)
@@ -36,15 +39,23 @@ class Drafts:
 
     def __init__(self) -> None:
         self.open: Kept | None = None
+        self.headroom = 1.0  # of the model's quota, as it was told with the newest transcript
+        self.due: int | None = None  # the sample at which one is to be asked for if nobody speaks
         self._asked = 0
 
-    def may(self, look: Look, headroom: float) -> bool:
-        """Whether a further one is worth its price."""
-        return look in (Look.DONE, Look.LIKELY) and headroom > LEAST_HEADROOM and self._asked < MOST_DRAFTS
+    def pause(self, end: int) -> int | None:
+        """Return the pause (samples) behind which a further one is worth its price; None when none is.
+
+        `end` is the pause that ends the turn by what is known of it.
+        """
+        if self.headroom <= LEAST_HEADROOM or self._asked >= MOST_DRAFTS:
+            return None
+        return max(0, end - LEAD)
 
     def begin(self, reply_id: int, text: str) -> None:
         """The model was asked."""
         self.open = Kept(reply_id, text)
+        self.due = None
         self._asked += 1
 
     def keep(self, event: Any, now: int) -> bool:
@@ -63,7 +74,7 @@ class Drafts:
 
     def close(self) -> Kept | None:
         """Return the open draft, which is used or thrown away now."""
-        draft, self.open = self.open, None
+        draft, self.open, self.due = self.open, None, None
         return draft
 
     def turn_done(self) -> None:

@@ -33,6 +33,8 @@ HANGOVER_FRAMES = 10
 # as its length decides who keeps the floor.
 REPORT_FRAMES = 5
 REPORT_FRAMES_OVER_AGENT = 1
+# A lull is told as well (120 ms without a sound): where the line is quiet, the voice has probably ended.
+LULL_FRAMES = 6
 # A carrier is silent when nothing has come for this long: longer than ordinary network jitter.
 GAP_US = 200_000
 # Within a gap silence is filled in steps of 100 ms, or exactly to the sample that is waited for.
@@ -210,7 +212,7 @@ class Ear:
             self._until_report -= 1
             if self._unvoiced >= HANGOVER_FRAMES:
                 events = (self._voice_ended(),)
-            elif self._until_report <= 0:
+            elif self._until_report <= 0 or self._unvoiced == LULL_FRAMES:
                 self._until_report = REPORT_FRAMES_OVER_AGENT if self._over_agent else REPORT_FRAMES
                 # Up to the last sound: the silence behind a cough does not make it longer.
                 events = (self._activity(self.position - self._unvoiced * FRAME_SAMPLES, True),)

@@ -90,6 +90,12 @@ class Hearing:
         piece = self._turns.voice_goes_on(event.at_sample, event.level_db)
         if piece is not None:
             self._turn.transcribe(piece)
+        useless = self._turns.outdated(event.at_sample)
+        self._turn.cancel([useless] if useless is not None else [])
+        if self._speaking.reply is None:
+            utterance = self._turns.lull(event.at_sample, event.position, event.level_db)
+            if utterance is not None:
+                self._turn.transcribe(utterance)
         verdict = self._interruption.goes_on(event.at_sample, event.level_db)
         if self._interruption.undecided and verdict is Verdict.YIELD:
             self._yield_floor()
@@ -112,7 +118,11 @@ class Hearing:
         elif reply is not None and not self._may_interrupt(reply):
             self._reject_turn("protected")
             return
-        self._floor.do(c.WatchSample(watch))
+        if self._turns.utterance is not None and self._turns.utterance.text is not None:
+            self._answering.speculate(event.position)
+            self._turn.watch()
+        else:
+            self._floor.do(c.WatchSample(watch))
 
     # The end of the turn
 
@@ -124,8 +134,13 @@ class Hearing:
         was = self._turns.phase
         step = self._turns.pause_reached(event.at_sample)
         self._turn.cancel(step.cancel)
-        if step.watch is not None:
+        due = self._turn.drafts.due
+        if self._turns.phase is Phase.PAUSED and due is not None and event.at_sample >= due:
+            self._answering.speculate(event.at_sample)
+        if step.watch is not None and self._turns.utterance is None:
             self._floor.do(c.WatchSample(step.watch))
+        elif step.watch is not None:
+            self._turn.watch(event.at_sample)
         if step.transcribe is not None:
             self._turn.transcribe(step.transcribe)
         if self._turns.phase is Phase.ENDED and was is not Phase.ENDED:
@@ -159,6 +174,7 @@ class Hearing:
             self._not_understood(reason)
             return
         self._misheard.understood(turns.loudest_db)
+        turns.end.finished(text)
         self._interruption.learn()
         floor.notify(n.Transcript("final", text))
         self._turn.committed = utterances
@@ -212,7 +228,8 @@ class Hearing:
         if self._turns.phase is not Phase.ENDED and self._turns.text:
             self._floor.notify(n.Transcript("partial", self._turns.text))
         if self._turns.phase is Phase.PAUSED:
-            self._answering.speculate(event.headroom)
+            self._turn.drafts.headroom = event.headroom
+            self._answering.speculate(utterance.to_sample)
         self._turn.watch()
         self._commit_turn()
 

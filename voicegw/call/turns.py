@@ -32,6 +32,11 @@ REPORTS = 20
 PROMPT_WORDS = 20
 # Voices of a turn that are remembered to tell how much of a range was voice.
 VOICES = 64
+# Where what is left is so much quieter than the voice, no soft sound of it is hidden: it has paused.
+LULL_DB = 20
+LULL = ms_to_samples(120)
+# Whoever speaks word by word has many lulls: one in so long is worth a request.
+LULL_APART = ms_to_samples(1_000)
 # The level of nothing at all.
 SILENCE_DB = -96
 
@@ -86,6 +91,7 @@ class Turns:
         # The newest words of the turn, and the end of the voice that they are of.
         self._words: list[str] = []
         self._words_end = 0
+        self._lull_from = -LULL_APART  # end of the voice before the newest lull
         self._kept = 0  # pieces whose audio is not kept any more
         self.from_sample = 0  # where the part of the turn begins that was not cut off as a piece
         self.voice_from = 0  # onset of the newest voice
@@ -129,6 +135,26 @@ class Turns:
         self.pieces.append(piece)
         self.from_sample = cut
         return piece
+
+    def outdated(self, at_sample: int) -> Utterance | None:
+        """Return the utterance of a lull that has turned out to be none: the voice sounded at `at_sample`."""
+        if self.utterance is None or at_sample <= self._lull_from:
+            return None
+        useless, self.utterance = self.utterance, None
+        return useless
+
+    def lull(self, at_sample: int, heard: int, level_db: int) -> Utterance | None:
+        """The voice sounded up to `at_sample`, and `level_db` is left at `heard`.
+
+        Returns an utterance to transcribe already: the turn may have ended.
+        """
+        if self.utterance is not None or heard - at_sample < LULL:
+            return None
+        if self.loudest_db - level_db < LULL_DB or at_sample - self._lull_from < LULL_APART:
+            return None
+        self._lull_from = at_sample
+        self.utterance = self._new_utterance(heard)
+        return self.utterance
 
     def voice_ended(self, at_sample: int, level_db: int | None = None) -> int:
         """The caller ceased to speak, and so loud is what is left. Returns the sample to watch for."""

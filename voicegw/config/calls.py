@@ -20,7 +20,9 @@ class TurnSettings(Group):
     pause_ms: int = Field(
         260, ge=60, le=5000, description="pause after which the utterance is transcribed speculatively"
     )
-    end_ms: int = Field(960, ge=100, le=10000, description="pause that ends the turn")
+    end_ms: int = Field(
+        820, ge=100, le=10000, description="pause that ends a turn behind a finished sentence"
+    )
     acoustic_end_ms: int = Field(
         1060, ge=100, le=10000, description="pause that ends the turn while no transcript has come"
     )

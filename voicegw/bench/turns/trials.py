@@ -77,6 +77,7 @@ class Turn:
     cut_off: bool
     delay_ms: float | None
     requests: int  # to STT
+    drafts: int = 0  # requests to the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +222,9 @@ class Bench:
                 delay_ms = round((answered - end_s) * 1000, 1)
             assert recogniser.provider is not None
             asked = len(recogniser.provider.received("stt"))
+            drafts = len(recogniser.provider.received("llm"))
             self.results.turns.append(
-                Turn(voice.half, condition, voice.name, hesitation_ms, cut_off, delay_ms, asked)
+                Turn(voice.half, condition, voice.name, hesitation_ms, cut_off, delay_ms, asked, drafts)
             )
             caller.send("hangup")
         self._done()
