@@ -2,9 +2,9 @@
 
     voicegw bench turns --half both --no-silero --json > runs.jsonl
     voicegw bench turns --half both --silero --json >> runs.jsonl
-    for ms in 600 750 900 960 1050 1200 1400; do
-      voicegw bench turns --half tuning --no-silero --turns-only --json \\
-        --set turns.end_ms=$ms --set turns.acoustic_end_ms=$((ms + 100)) >> curve.jsonl
+    for ms in 600 700 820 890 960 1100 1300; do
+      voicegw bench turns --half tuning --no-silero --turns-only --every 3 --json \\
+        --set turns.end_ms=$ms --set turns.acoustic_end_ms=$((ms + 240)) >> curve.jsonl
     done
     python tests/turn_table.py runs.jsonl --curve curve.jsonl
 
