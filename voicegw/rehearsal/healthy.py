@@ -57,7 +57,7 @@ async def _count(settings: Settings, exchanges: int, folder: Path) -> Fillers:
     transcription = log_normal(rng, 500, 1200)
     first_token = log_normal(rng, 594, 1349)
     script = Script(
-        stt=lambda n: ScriptedTranscript("where is my order", delay_ms=transcription()),
+        stt=lambda n: ScriptedTranscript("Where is my order?", delay_ms=transcription()),
         llm=lambda messages: ScriptedReply("It is on its way.", first_token_ms=first_token(), token_ms=20),
         first_audio_ms=250,
         audio_chunk_ms=200,

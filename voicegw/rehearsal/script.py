@@ -227,7 +227,7 @@ def bench_script() -> Script:
 
     That is their length at BENCH_SPEED; anything else is spoken at an ordinary pace.
     """
-    script = Script(stt=("where is my order",), llm=(BENCH_REPLY,))
+    script = Script(stt=("Where is my order?",), llm=(BENCH_REPLY,))
     script.speech_ms = lambda text: (
         1200.0 * BENCH_SPEED if text in BENCH_REPLY else len(text) * script.ms_per_char
     )
