@@ -15,7 +15,11 @@ from voicegw.verdict.exchanges import STAGES
 from voicegw.verdict.timeline import Timeline, play_journal
 
 ORDER = Script(
-    stt=("where is my order",), llm=("It is on its way.",), stt_ms=900, first_token_ms=400, first_audio_ms=150
+    stt=("where is my order",),
+    llm=("It is on its way.",),
+    stt_ms=1300,
+    first_token_ms=400,
+    first_audio_ms=150,
 )
 
 

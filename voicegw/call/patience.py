@@ -124,7 +124,13 @@ class Patience:
         if self._since is None:
             return None
         at = max(self._since + self._give_up_us, self._allowed_until)
-        return max(at, self._quiet_since + BREATH_US) if self._filled else at
+        if not self._filled:
+            return at
+        next_sign = self._quiet_since + self._again_us
+        if next_sign < at < next_sign + ROOM_US and at > self._allowed_until:
+            # There is no room for another sign: rather a moment sooner than silent for longer.
+            at = next_sign
+        return max(at, self._quiet_since + BREATH_US)
 
     @property
     def due_us(self) -> int | None:
