@@ -34,6 +34,8 @@ MOST_WAIT_S = 15.0
 BATCH = 50
 # Calls of killed processes are looked for this often.
 DEAD_AGAIN_S = 60.0
+# A delivery that is under way when the process ends has so long to end by itself.
+CLOSE_S = 5.0
 # Old files and rows are looked for this often.
 RETENTION_S = 3600.0
 
@@ -65,6 +67,7 @@ class Keeping:
         self.delivered = 0  # records
         self.arrived = asyncio.Event()  # set whenever records have been delivered
         self._news = asyncio.Event()
+        self._delivering = asyncio.Lock()
         self.hook_news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.after_call = AfterCall(hook, self.spool, self.hook_news) if hook and hook.url else None
@@ -128,6 +131,11 @@ class Keeping:
         """Deliver what can be delivered at once, and release everything."""
         if self.after_call is not None:
             await self.after_call.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S), self._delivering:
+                # A delivery that is under way ends by itself: cut off, it would leave the database's
+                # connection in the middle of something, and its records in the spool until the next start.
+                pass
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -170,7 +178,8 @@ class Keeping:
                     await self.database.check()
                     log.info("call records go to %s", self.database.url.get_backend_name())
                     self.database_up = True
-                await self._deliver()
+                async with self._delivering:
+                    await self._deliver()
                 wait_s = 0.0
             except StoreError as error:
                 if self.database_up or not wait_s:
